@@ -1,0 +1,112 @@
+"""Float32 at the ends of the range: scale from 1e-6 to 1e6, location up to a million times that."""
+
+import numpy as np
+import pytest
+import scipy.special
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vimerge.distributions as vd
+
+AMPLITUDES = [vd.Rice, vd.FoldedNormal]
+
+
+@pytest.mark.parametrize("cls", AMPLITUDES)
+@settings(max_examples=25, deadline=None)
+@given(log_scale=st.floats(-6, 6), log_ratio=st.one_of(st.just(-np.inf), st.floats(-6, 6)), offset=st.floats(-6, 6))
+def test_everything_is_finite(cls, log_scale, log_ratio, offset):
+    scale = np.float32(10.0**log_scale)
+    loc = np.float32(scale * 10.0**log_ratio)
+    # A sample, the location moved by a few sigma, and the neighbourhood of zero.
+    near = max(float(loc + offset * scale), 0.0)
+    points = tf.constant([near, float(loc), 1e-3 * float(scale), 1e-9 * float(scale), 1e-30], tf.float32)
+    parameters = [tf.fill([5], loc), tf.fill([5], scale)]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([*parameters, points])
+        d = cls(*parameters)
+        z = d.sample(seed=[1, 2])
+        log_prob = d.log_prob(points)
+        at_sample = d.log_prob(z)
+        mean, stddev = d.mean(), d.stddev()
+    assert np.all(z > 0)
+    assert np.all(np.isfinite(log_prob[1:]))
+    assert np.all(mean >= loc * np.float32(1 - 1e-6))
+    assert np.all((stddev > 0.5 * scale) & (stddev < 1.001 * scale))
+    for y in (log_prob, at_sample, mean, stddev, z):
+        for x in (*parameters, points):
+            gradient = tape.gradient(y, x, unconnected_gradients="zero")
+            assert np.all(np.isfinite(gradient)), (y, x, gradient)
+    assert np.all(np.isfinite(d.cdf(points)))
+    assert np.all(np.isfinite(d.mode()))
+    assert np.all(np.isfinite(d.entropy()))
+
+
+@pytest.mark.parametrize("cls", AMPLITUDES)
+def test_float32_equals_float64(cls):
+    ratio = np.concatenate([[0.0], np.geomspace(1e-3, 1e6, 60)])
+    low, high = cls(ratio.astype(np.float32), np.float32(1)), cls(ratio.astype(np.float32).astype(float), 1.0)
+    for name, rtol in (("mean", 1e-6), ("variance", 1e-5), ("stddev", 5e-6), ("mode", 1e-4), ("entropy", 1e-6)):
+        x, y = getattr(low, name)(), getattr(high, name)()
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-30, err_msg=name)
+
+
+@pytest.mark.parametrize("cls", AMPLITUDES)
+def test_narrow_is_normal(cls):
+    d = cls(1e6, np.float64(0.5))
+    x = np.array([-12.0, -6.0, -1.0, 0.0, 1.0, 6.0, 12.0])
+    np.testing.assert_allclose(d.log_cdf(1e6 + 0.5 * x), scipy.special.log_ndtr(x), rtol=1e-4, atol=1e-12)
+    np.testing.assert_allclose(
+        d.log_survival_function(1e6 + 0.5 * x), scipy.special.log_ndtr(-x), rtol=1e-4, atol=1e-12
+    )
+
+
+def test_rice_at_zero_location_is_rayleigh():
+    z = np.geomspace(1e-8, 12.0, 30)
+    d = vd.Rice(0.0, np.float64(1.0))
+    np.testing.assert_allclose(d.cdf(z), -np.expm1(-0.5 * z**2), rtol=1e-11)
+    np.testing.assert_allclose(d.log_survival_function(z), -0.5 * z**2, rtol=1e-9, atol=1e-15)
+
+
+def test_folded_normal_at_zero_location_is_half_normal():
+    z = np.geomspace(1e-8, 12.0, 30)
+    d = vd.FoldedNormal(0.0, np.float64(1.0))
+    np.testing.assert_allclose(d.cdf(z), scipy.special.erf(z / np.sqrt(2)), rtol=1e-11)
+    np.testing.assert_allclose(d.survival_function(z), scipy.special.erfc(z / np.sqrt(2)), rtol=1e-10)
+
+
+def test_folded_normal_ignores_the_sign_of_loc():
+    z = np.array([0.2, 1.0, 3.0])
+    np.testing.assert_allclose(vd.FoldedNormal(-1.5, 0.7).log_prob(z), vd.FoldedNormal(1.5, 0.7).log_prob(z))
+
+
+@pytest.mark.parametrize("cls", AMPLITUDES)
+def test_implicit_gradient_has_less_variance_than_the_path(cls):
+    loc, scale = tf.constant(1.0), tf.constant(1.0)
+    with tf.GradientTape() as tape:
+        tape.watch(loc)
+        z = cls(tf.fill([20_000], loc), scale).sample(seed=1)
+    implicit = tape.gradient(z, loc) / 20_000
+    with tf.GradientTape() as tape:
+        tape.watch(loc)
+        mean = cls(loc, scale).mean()
+    np.testing.assert_allclose(implicit, tape.gradient(mean, loc), rtol=0.01)
+
+
+def test_gradients_of_by_centricity_at_zero_are_finite():
+    import tensorflow_probability as tfp
+
+    scale = tf.Variable([1e-6, 1.0, 1e6, 1e6])
+    with tf.GradientTape() as tape:
+        prior = vd.ByCentricity(
+            [True, True, True, False], tfp.distributions.HalfNormal(scale), tfp.distributions.Weibull(2.0, scale)
+        )
+        log_prob = tf.reduce_sum(prior.log_prob([0.0, 0.0, 0.0, 1.0]))
+    assert np.all(np.isfinite(tape.gradient(log_prob, scale)))
+
+
+def test_log_density_of_gamma_at_high_concentration():
+    alpha = np.array([1e2, 1e4, 1e6, 1e8], np.float32)
+    x = (alpha * (1 + 2 / np.sqrt(alpha))).astype(np.float32)
+    reference = vd.Gamma(alpha.astype(float), np.float64(1)).log_prob(x.astype(float))
+    np.testing.assert_allclose(vd.Gamma(alpha, 1.0).log_prob(x), reference, rtol=1e-4)

@@ -1,0 +1,313 @@
+"""The model: the four families composed into one Monte Carlo ELBO."""
+
+import logging
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from vimerge.distributions import kl_divergence
+from vimerge.merging.callbacks import NonFiniteGuard
+from vimerge.merging.start import conditional_moments, conventional_moments
+from vimerge.reflections.errors import ReflectionDataError
+
+log = logging.getLogger("vimerge")
+
+
+class ELBO(NamedTuple):
+    """The terms of the evidence lower bound, each a scalar in nats per observation."""
+
+    elbo: tf.Tensor
+    log_likelihood: tf.Tensor
+    kl_f: tf.Tensor
+    kl_scale: tf.Tensor
+
+
+@keras.saving.register_keras_serializable(package="vimerge")
+class VariationalMergingModel(keras.Model):
+    """Scaling and merging as one variational inference.
+
+        ELBO = E_q(F)q(Σ) [ Σ_i log p(I_i | Σ_i F²_h(i), σ_i) ] − KL[q(F) || p(F)] − KL[q(Σ) || p(Σ)]
+
+    is maximised by `fit` with reparameterized samples [1]_. Every term is reported per observation, so that its size
+    does not depend on the batch.
+
+    Parameters
+    ----------
+    surrogate : vimerge.surrogates.Surrogate
+        q(F).
+    prior : vimerge.priors.Prior
+        p(F), of the same reflections as the surrogate.
+    scaling : vimerge.scaling.Scaling
+        q(Σ | metadata).
+    likelihood : vimerge.likelihoods.Likelihood
+        p(I | ΣF², σ).
+    mc_samples : int
+        Samples for each expectation.
+    kl_weight : float
+        What multiplies both KLs in the loss; 1 is Bayes' theorem.
+    seed : int, optional
+        Fixes the samples. Initial weights and batches have seeds of their own: `vimerge.set_seed` fixes all.
+
+    References
+    ----------
+    .. [1] Dalton, K. M., Greisman, J. B. & Hekstra, D. R. (2022). Nat. Commun. 13, 7764.
+    """
+
+    def __init__(self, surrogate, prior, scaling, likelihood, mc_samples=1, kl_weight=1.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if not surrogate.asu.matches(prior.asu):
+            raise ValueError("The surrogate and the prior must be of the same reflections: give both the same asu.")
+        if mc_samples < 1:
+            raise ValueError(f"mc_samples must be 1 or more, not {mc_samples}.")
+        self.surrogate, self.prior, self.scaling, self.likelihood = surrogate, prior, scaling, likelihood
+        self.mc_samples, self.kl_weight, self.seed = int(mc_samples), float(kl_weight), seed
+        self._samples_seed = keras.random.SeedGenerator(seed)
+        self._means = {name: keras.metrics.Mean(name=name) for name in ("loss", *ELBO._fields, "grad_norm")}
+        self._skipped = keras.metrics.Sum(name="skipped")
+        self._skipped_in_a_row = self.add_weight(
+            name="skipped_in_a_row", shape=(), dtype="int32", initializer="zeros", trainable=False
+        )
+        self._initialized = False
+        # Every weight exists by now; Keras would otherwise build the model on a symbolic batch.
+        for layer in self._flatten_layers():
+            layer.built = True
+
+    @property
+    def asu(self):
+        """The reflections that are merged, a ReciprocalASU."""
+        return self.surrogate.asu
+
+    # --- the objective ------------------------------------------------------------------------------------------
+
+    def elbo(self, batch, training=False):
+        """Estimate the evidence lower bound from a batch.
+
+        Parameters
+        ----------
+        batch : dict of tensors
+            From `Reflections.dataset`.
+        training : bool
+            Whether the estimate is for training; for subclasses.
+
+        Returns
+        -------
+        ELBO
+            Named terms in nats per observation: `elbo` is the log-likelihood less both KLs, unweighted.
+        """
+        refl_id = batch["refl_id"]
+        posterior = self.surrogate.distribution(refl_id)
+        sample = self.surrogate.sample(posterior, self.mc_samples, self._next_seed())
+        scale_posterior = self.scaling.distribution(batch)
+        scale = scale_posterior.sample(self.mc_samples, seed=self._next_seed())
+
+        log_likelihood = self.likelihood(scale * self.surrogate.intensity(sample), batch)
+        kl_f = kl_divergence(posterior, self.prior.distribution(refl_id, over=self.surrogate.over), sample)
+        kl_scale = self.scaling.kl_divergence(scale_posterior, scale)
+
+        # The observation's weight makes the batch's sum an estimate of the mean over all observations; a reflection's
+        # KL is shared among its predictions.
+        weight = batch["weight"]
+        weight_n = tf.gather(weight, batch["harmonic_id"])
+        log_likelihood = tf.reduce_sum(weight * tf.reduce_mean(log_likelihood, axis=0))
+        kl_f = tf.reduce_sum(weight_n * batch["kl_share"] * kl_f)
+        kl_scale = tf.reduce_sum(weight_n * kl_scale)
+        return ELBO(log_likelihood - kl_f - kl_scale, log_likelihood, kl_f, kl_scale)
+
+    def loss_of(self, terms):
+        """The loss that `fit` minimises, given the terms of the ELBO; Keras's regularisation losses are added."""
+        loss = self.kl_weight * (terms.kl_f + terms.kl_scale) - terms.log_likelihood
+        return tf.add_n([loss, *self.losses]) if self.losses else loss
+
+    def _next_seed(self):
+        return tf.cast(self._samples_seed.next(), tf.int32)
+
+    # --- what Keras calls ----------------------------------------------------------------------------------------
+
+    def train_step(self, batch):
+        """One step of the optimiser; a gradient that is not finite is skipped and counted."""
+        with tf.GradientTape() as tape:
+            terms = self.elbo(batch, training=True)
+            loss = self.loss_of(terms)
+        variables = self.trainable_variables
+        gradients = [_dense(g, v) for g, v in zip(tape.gradient(loss, variables), variables, strict=True)]
+        norm = tf.linalg.global_norm(gradients)
+        finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
+        tf.cond(finite, lambda: self._apply(gradients, variables), lambda: tf.constant(False))
+        skipped = 1 - tf.cast(finite, tf.int32)
+        self._skipped_in_a_row.assign(skipped * (self._skipped_in_a_row + 1))
+        self._skipped.update_state(skipped)
+        # The skipped step is counted; its values would make the epoch's means meaningless.
+        self._update(terms, loss, tf.cast(finite, tf.float32))
+        self._means["grad_norm"].update_state(_finite(norm), sample_weight=tf.cast(finite, tf.float32))
+        return {m.name: m.result() for m in self.metrics}
+
+    def test_step(self, batch):
+        """The terms of the ELBO on data that is not trained on."""
+        terms = self.elbo(batch)
+        loss = self.loss_of(terms)
+        self._update(terms, loss, tf.ones([]))
+        return {name: self._means[name].result() for name in ("loss", *ELBO._fields)}
+
+    def predict_step(self, batch):
+        """Means and standard deviations of the intensity and the scale of each observation; see `predict`."""
+        return self.predicted(batch)
+
+    def call(self, batch):
+        """Mean predicted intensity of each observation of a batch, float32 [M]."""
+        return self.predicted(batch)["Ipred"]
+
+    @property
+    def metrics(self):
+        """The metrics that are reset each epoch."""
+        return [*self._means.values(), self._skipped]
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """Train with Keras's `fit`, whose arguments and callbacks these are; give it `Reflections.dataset(...)`.
+
+        Logged each epoch: `elbo`, `log_likelihood`, `kl_f`, `kl_scale` (nats per observation), `loss`, `grad_norm`,
+        and `skipped`, the number of steps skipped because their gradient was not finite.
+
+        Raises
+        ------
+        NonFiniteGradientError
+            If many steps in a row had to be skipped.
+        """
+        if not self._initialized:
+            log.warning(
+                "The model was not started from the data: model.initialize(reflections) before fit standardises the "
+                "metadata and saves most of the training."
+            )
+        callbacks = callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else callbacks
+        callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or [])
+        kwargs.setdefault("shuffle", False)  # a tf.data.Dataset shuffles itself, and Keras warns if asked to
+        return super().fit(*args, callbacks=[*callbacks, NonFiniteGuard()], **kwargs)
+
+    def _apply(self, gradients, variables):
+        self.optimizer.apply(gradients, variables)
+        return tf.constant(True)
+
+    def _update(self, terms, loss, weight):
+        self._means["loss"].update_state(_finite(loss), sample_weight=weight)
+        for name, value in terms._asdict().items():
+            self._means[name].update_state(_finite(value), sample_weight=weight)
+
+    # --- before and after training -------------------------------------------------------------------------------
+
+    def initialize(self, reflections):
+        """Start from quick conventional estimates instead of from nothing.
+
+        The prior takes its fall-off from the data, the scaling model its standardisation and the mean scale, and the
+        surrogate of each reflection the mean of its observations, shrunk towards the prior.
+
+        Parameters
+        ----------
+        reflections : Reflections
+            What the model will be trained on.
+        """
+        self.check(reflections)
+        self.prior.adapt(reflections)
+        self.likelihood.adapt(reflections)
+        scale = mean_scale(self.prior, reflections)
+        self.scaling.adapt(reflections, scale)
+        self.surrogate.assign_moments(*conventional_moments(reflections, self.prior, scale, self.surrogate.over))
+        self._initialized = True
+
+    def condition(self, reflections):
+        """Set q(F) to the mean and sd of the exact posterior of each F given the present scales.
+
+        With the scale known, reflections are independent and their posteriors one-dimensional: they are integrated by
+        quadrature, for any likelihood and prior.
+
+        Parameters
+        ----------
+        reflections : Reflections
+            The observations to use, of the model's ASU.
+        """
+        self.check(reflections)
+        self.surrogate.assign_moments(*conditional_moments(self, reflections))
+
+    def predicted(self, batch):
+        """Predict the observations of a batch.
+
+        Returns
+        -------
+        dict of tensors
+            `Ipred`, `SIGIpred` [M]: mean and sd of ΣF², summed over harmonics, under the posterior (the noise of
+            measuring it is not in SIGIpred); `scale`, `SIGscale` [N].
+        """
+        f = self.surrogate.moments(batch["refl_id"])
+        scale_posterior = self.scaling.distribution(batch)
+        scale, variance = scale_posterior.mean(), scale_posterior.variance()
+        spread = variance * tf.square(f.I) + (variance + tf.square(scale)) * tf.square(f.SIGI)
+        total, total_variance = (
+            self.likelihood.sum_harmonics(x[tf.newaxis], batch)[0] for x in (scale * f.I, spread)
+        )
+        return {"Ipred": total, "SIGIpred": tf.sqrt(total_variance), "scale": scale, "SIGscale": tf.sqrt(variance)}
+
+    def merge(self, reflections):
+        """Merged amplitudes and intensities of the reflections that were observed.
+
+        Parameters
+        ----------
+        reflections : Reflections
+            The observations that the model was trained on, whose number is reported.
+
+        Returns
+        -------
+        rs.DataSet
+            `F SIGF I SIGI N`, and with Friedel mates apart the columns of each; see `merging.results.merged`.
+        """
+        from vimerge.merging.results import merged
+
+        self.check(reflections)
+        return merged(self.asu, self.surrogate.moments(), reflections.multiplicity)
+
+    def check(self, reflections):
+        """Raise a ReflectionDataError if these reflections are not numbered as the model's are."""
+        if not self.asu.matches(reflections.asu):
+            raise ReflectionDataError(
+                "These reflections are not those that the model was made for: read the same files with the same "
+                "options, and split or select what they give."
+            )
+
+    # --- saving --------------------------------------------------------------------------------------------------
+
+    def get_config(self):
+        """Arguments that make this model again."""
+        parts = {
+            name: keras.saving.serialize_keras_object(getattr(self, name))
+            for name in ("surrogate", "prior", "scaling", "likelihood")
+        }
+        numbers = {"mc_samples": self.mc_samples, "kl_weight": self.kl_weight, "seed": self.seed}
+        return {"name": self.name, **parts, **numbers}
+
+    @classmethod
+    def from_config(cls, config):
+        """Make the model from its configuration."""
+        config = dict(config)
+        for name in ("surrogate", "prior", "scaling", "likelihood"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        model = cls(**config)
+        # Its weights are about to be loaded.
+        model._initialized = True
+        return model
+
+
+def mean_scale(prior, reflections):
+    """The mean observed intensity over the mean F² of the prior."""
+    expected = prior(reflections.refl_id).numpy()
+    return max(float(reflections.iobs.mean(dtype="float64") / expected.mean(dtype="float64")), 1e-30)
+
+
+def _dense(gradient, variable):
+    """A gather's gradient as a dense tensor, zero for a variable that the loss does not depend on."""
+    if gradient is None:
+        return tf.zeros(variable.shape, variable.dtype)
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, variable.shape[0])
+    return gradient
+
+
+def _finite(x):
+    return tf.where(tf.math.is_finite(x), x, tf.zeros_like(x))

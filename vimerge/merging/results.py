@@ -1,0 +1,113 @@
+"""Tables that come out of a merge."""
+
+import numpy as np
+import reciprocalspaceship as rs
+
+AMPLITUDE = {"F": "F", "SIGF": "Q", "I": "J", "SIGI": "Q", "N": "I"}
+FRIEDEL = {
+    "F(+)": "G",
+    "SIGF(+)": "L",
+    "F(-)": "G",
+    "SIGF(-)": "L",
+    "I(+)": "K",
+    "SIGI(+)": "M",
+    "I(-)": "K",
+    "SIGI(-)": "M",
+    "N(+)": "I",
+    "N(-)": "I",
+}
+
+
+def merged(asu, moments, multiplicity):
+    """Make the table of merged reflections, those observed at least once.
+
+    Parameters
+    ----------
+    asu : ReciprocalASU
+    moments : Moments
+        E[F], sd(F), E[F²], sd(F²) of every reflection, each [R].
+    multiplicity : array of int, [R]
+        Number of observations of each.
+
+    Returns
+    -------
+    rs.DataSet
+        Indexed by H, K, L in the asymmetric unit: F, SIGF, I, SIGI, N. With Friedel mates apart these are of the mean
+        of both, weighted by inverse variance, and F(+) … N(-) are of each; a mate that was not observed is NaN.
+    """
+    moments = {name: np.asarray(value, np.float64) for name, value in moments._asdict().items()}
+    n = np.asarray(multiplicity)
+    if not asu.anomalous:
+        keep = n > 0
+        columns = {**{name: value[keep] for name, value in moments.items()}, "N": n[keep]}
+        return _dataset(asu, asu.miller_index[keep], columns, AMPLITUDE)
+    plus, minus = _pairs(asu, n)
+    both = np.stack([plus, minus])
+    observed = (both >= 0) & (n[both] > 0)
+    values = {name: np.where(observed, value[both], np.nan) for name, value in moments.items()}
+    number = np.where(observed, n[both], 0)
+    columns = {}
+    for name in ("F", "I"):
+        columns[name], columns[f"SIG{name}"] = _weighted_mean(values[name], values[f"SIG{name}"], plus == minus)
+    columns["N"] = np.where(plus == minus, number[0], number.sum(axis=0))
+    for i, sign in enumerate("+-"):
+        columns |= {f"{name}({sign})": value[i] for name, value in values.items()}
+        columns[f"N({sign})"] = number[i]
+    # A representative of the pair: the plus index, or the minus one negated.
+    hkl = np.where((plus >= 0)[:, None], asu.miller_index[plus], -asu.miller_index[minus])
+    return _dataset(asu, hkl, columns, AMPLITUDE | FRIEDEL)
+
+
+def _pairs(asu, n):
+    """Refl_ids of the Friedel mates of each merged reflection, −1 where there is none; centric ones are both."""
+    ids, mate = np.arange(len(asu)), asu.friedel_mate
+    is_plus = ~asu.friedel_minus
+    plus = np.concatenate([ids[is_plus], np.full(np.sum(~is_plus & (mate < 0)), -1)])
+    minus = np.concatenate([mate[is_plus], ids[~is_plus & (mate < 0)]])
+    some = ((plus >= 0) & (n[plus] > 0)) | ((minus >= 0) & (n[minus] > 0))
+    return plus[some], minus[some]
+
+
+def _weighted_mean(value, sd, same):
+    """Mean of two rows weighted by inverse variance, and its sd; of one where the other is NaN or the same."""
+    weight = np.where(np.isnan(value), 0.0, 1.0 / np.square(np.where(np.isnan(sd), 1.0, sd)))
+    weight[1, same] = 0.0
+    total = weight.sum(axis=0)
+    return np.sum(weight * np.nan_to_num(value), axis=0) / total, 1.0 / np.sqrt(total)
+
+
+def predictions(reflections, predicted, test):
+    """Make the table of observed and predicted intensities, a row an observation.
+
+    Parameters
+    ----------
+    reflections : Reflections
+        The observations, M of them.
+    predicted : dict of arrays, [M]
+        From `model.predict(reflections.dataset(shuffle=False))`.
+    test : array of bool, [M]
+        Which were held out.
+
+    Returns
+    -------
+    rs.DataSet
+        Unmerged, indexed by the observed H, K, L: Iobs SIGIobs Ipred SIGIpred scale SIGscale image_id test.
+    """
+    columns = {
+        "Iobs": reflections.iobs,
+        "SIGIobs": reflections.sigiobs,
+        **{name: predicted[name] for name in ("Ipred", "SIGIpred", "scale", "SIGscale")},
+        "image_id": reflections.image_id,
+        "test": np.asarray(test, np.int32),
+    }
+    types = {"Iobs": "J", "SIGIobs": "Q", "Ipred": "J", "SIGIpred": "Q", "scale": "R", "SIGscale": "R"}
+    types |= {"image_id": "I", "test": "I"}
+    return _dataset(reflections.asu, reflections.hkl, columns, types, merged=False)
+
+
+def _dataset(asu, hkl, columns, types, merged=True):
+    data = {name: rs.DataSeries(np.asarray(columns[name], np.float32), dtype=types[name]) for name in types}
+    for i, name in enumerate("HKL"):
+        data[name] = rs.DataSeries(hkl[:, i].astype(np.int32), dtype="H")
+    table = rs.DataSet(data, cell=asu.cell, spacegroup=asu.spacegroup, merged=merged)
+    return table.set_index(["H", "K", "L"]).sort_index() if merged else table.set_index(["H", "K", "L"])

@@ -1,0 +1,16 @@
+"""One seed for everything."""
+
+import keras
+import tensorflow as tf
+
+
+def set_seed(seed):
+    """Make what follows reproducible bit for bit on a CPU: initial weights, samples, batches and operations.
+
+    Parameters
+    ----------
+    seed : int
+        Sets Python's, NumPy's and TensorFlow's seeds, and TensorFlow's deterministic operations.
+    """
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

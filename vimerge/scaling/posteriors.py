@@ -1,0 +1,88 @@
+"""The families of q(Σ): what a scaling model leaves uncertain."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vimerge.distributions import kl_divergence
+from vimerge.distributions.positive import Positive
+
+tfd = tfp.distributions
+
+
+class ScalePosterior(keras.layers.Layer):
+    """A family of q(Σ) with its prior.
+
+    Attributes
+    ----------
+    n_parameters : int
+        How many numbers the scaling model gives for each prediction; the first is the log of the scale.
+    """
+
+    n_parameters = 1
+
+    def distribution(self, raw):
+        """Make q(Σ), batch shape [N], from unconstrained parameters [N, n_parameters]."""
+        raise NotImplementedError
+
+    def kl_divergence(self, distribution, sample):
+        """KL[q(Σ) || p(Σ)] of each prediction, float32 [N]."""
+        raise NotImplementedError
+
+    def adapt(self, mean_scale):
+        """Centre the prior on a mean scale."""
+
+
+@keras.saving.register_keras_serializable(package="vimerge")
+class Delta(ScalePosterior):
+    """A point: the scale is a deterministic function of the metadata, and there is no KL."""
+
+    def distribution(self, raw):
+        """A point mass at the exponential of the log scale."""
+        return tfd.Deterministic(tf.exp(raw[..., 0]))
+
+    def kl_divergence(self, distribution, sample):
+        """Zero: a deterministic scale has a flat prior, and pays nothing."""
+        return tf.zeros_like(sample[0])
+
+
+@keras.saving.register_keras_serializable(package="vimerge")
+class LogNormal(ScalePosterior):
+    """A log-normal scale with a log-normal prior.
+
+    Parameters
+    ----------
+    sd : float
+        Standard deviation of log Σ at the start, positive.
+    prior_sd : float
+        Standard deviation of log Σ under the prior, about the log of the mean scale; positive.
+    """
+
+    n_parameters = 2
+
+    def __init__(self, sd=0.05, prior_sd=1.0, **kwargs):
+        super().__init__(**kwargs)
+        if not (sd > 0 and prior_sd > 0):
+            raise ValueError("The standard deviations of a log-normal scale must be positive.")
+        self.sd, self.prior_sd = float(sd), float(prior_sd)
+        self._prior_scale = Positive(self, "prior_scale", trainable=False)
+
+    def distribution(self, raw):
+        """A log-normal about the log scale, its sd learned with it."""
+        return tfd.LogNormal(raw[..., 0], self.sd * tf.exp(raw[..., 1]))
+
+    def kl_divergence(self, distribution, sample):
+        """KL to the prior in closed form."""
+        prior = tfd.LogNormal(tf.math.log(self._prior_scale.value), self.prior_sd)
+        return kl_divergence(distribution, prior, sample)
+
+    def adapt(self, mean_scale):
+        """Centre the prior on a mean scale."""
+        self._prior_scale.assign(mean_scale)
+
+    def get_config(self):
+        """Arguments that make this layer again."""
+        return {**super().get_config(), "sd": self.sd, "prior_sd": self.prior_sd}
+
+
+POSTERIORS = {"delta": Delta, "log-normal": LogNormal}

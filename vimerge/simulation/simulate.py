@@ -1,0 +1,108 @@
+"""A whole experiment from plain arguments."""
+
+from vimerge.simulation.checks import check_count
+from vimerge.simulation.crystal import Crystal
+from vimerge.simulation.effects import Effects
+from vimerge.simulation.experiment import RotationExperiment
+from vimerge.simulation.measurement import collect
+from vimerge.simulation.noise import Noise
+
+
+def simulate(
+    *,
+    space_group="P 21 21 21",
+    cell=(34.0, 45.0, 55.0, 90.0, 90.0, 90.0),
+    dmin=2.0,
+    images=360,
+    oscillation=0.6,
+    wavelength=0.9790,
+    atoms=None,
+    anomalous_scatterers=3,
+    element="Se",
+    signal=500.0,
+    background=60.0,
+    gain=1.0,
+    absorption=0.10,
+    decay=0.20,
+    illumination=0.10,
+    damage=3.0,
+    jitter=0.03,
+    sensitivity=0.02,
+    multiplicative_error=0.03,
+    outliers=0.003,
+    seed=0,
+):
+    """Simulate a rotation experiment on a crystal of random atoms.
+
+    Parameters
+    ----------
+    space_group : str, int or gemmi.SpaceGroup, optional
+        The space group.
+    cell : sequence of 6 (or 3) floats, optional
+        Cell lengths (Å) and angles (°).
+    dmin : float, optional
+        Resolution limit (Å), which the edges of the detector reach.
+    images : int, optional
+        Number of images.
+    oscillation : float, optional
+        Rotation in each (°).
+    wavelength : float, optional
+        Wavelength (Å).
+    atoms : int, optional
+        Light atoms in the asymmetric unit. None: as many as a protein crystal of that volume has.
+    anomalous_scatterers : int, optional
+        Anomalous scatterers in the asymmetric unit.
+    element : str, optional
+        Their element.
+    signal : float, optional
+        Mean photons in a reflection.
+    background : float, optional
+        Photons of background under a peak near the beam.
+    gain : float, optional
+        Detector counts for each photon.
+    absorption, decay, illumination, damage, jitter, sensitivity : float, optional
+        Variation of the scale; see `Effects`.
+    multiplicative_error, outliers : float, optional
+        Errors that SIGI does not include; see `Noise`.
+    seed : int, optional
+        Fixes everything.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or nothing would be recorded.
+    """
+    seed = check_count("seed", seed, low=0)
+    # Small objects first: a bad argument should not wait for structure factors.
+    effects = Effects(
+        absorption=absorption,
+        decay=decay,
+        illumination=illumination,
+        damage=damage,
+        jitter=jitter,
+        sensitivity=sensitivity,
+    )
+    noise = Noise(
+        signal=signal,
+        background=background,
+        gain=gain,
+        multiplicative_error=multiplicative_error,
+        outliers=outliers,
+    )
+    experiment = RotationExperiment.random(
+        dmin=dmin, wavelength=wavelength, images=images, oscillation=oscillation, seed=seed
+    )
+    crystal = Crystal.random(
+        space_group=space_group,
+        cell=cell,
+        n_atoms=atoms,
+        n_anomalous=anomalous_scatterers,
+        anomalous_element=element,
+        wavelength=wavelength,
+        seed=seed,
+    )
+    return collect(crystal, dmin=dmin, experiment=experiment, effects=effects, noise=noise, seed=seed)

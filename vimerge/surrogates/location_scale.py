@@ -1,0 +1,46 @@
+"""Location and scale of the Rice and folded normal distributions from their mean and standard deviation."""
+
+from functools import cache
+
+import numpy as np
+from scipy import stats
+
+RICE, FOLDED_NORMAL = "rice", "folded normal"
+
+# loc/scale: below the first the distribution is that of loc = 0 to 1e-4, above the last it is normal to 1e-4.
+LOWEST, HIGHEST = 1e-2, 1e2
+
+
+@cache
+def _table(family):
+    ratio = np.geomspace(LOWEST, HIGHEST, 800)
+    distribution = stats.rice(ratio) if family == RICE else stats.foldnorm(ratio)
+    mean = distribution.mean()
+    # SciPy subtracts squares, which loses every digit when loc/scale is large: there sd = scale to 1/(4 ratio²).
+    sd = np.where(ratio < 30, distribution.std(), 1.0)
+    return ratio, mean / sd, sd
+
+
+def invert_moments(family, mean, sd):
+    """Find the location and scale that give a mean and a standard deviation.
+
+    Parameters
+    ----------
+    family : {RICE, FOLDED_NORMAL}
+    mean, sd : array, [R]
+        Positive. A mean/sd lower than the family allows gives its lowest, at a negligible location.
+
+    Returns
+    -------
+    loc, scale : array, [R]
+        In the units of the mean.
+    """
+    ratio, mean_over_sd, unit_sd = _table(family)
+    wanted = mean / sd
+    inside = np.interp(wanted, mean_over_sd, ratio)
+    theta = np.where(wanted > mean_over_sd[-1], wanted, inside)
+    scale = sd / np.where(wanted > mean_over_sd[-1], 1.0, np.interp(theta, ratio, unit_sd))
+    # Where mean/sd is impossible, keep the mean, which is the better known of the two.
+    impossible = wanted < mean_over_sd[0]
+    scale = np.where(impossible, mean / (mean_over_sd[0] * unit_sd[0]), scale)
+    return theta * scale, scale
