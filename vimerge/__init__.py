@@ -4,9 +4,6 @@ The public names are loaded when they are first used: `import vimerge` does not 
 """
 
 import importlib
-import importlib.metadata
-
-__version__ = importlib.metadata.version("vimerge")
 
 _MODULES = (
     "distributions",
@@ -32,6 +29,10 @@ __all__ = ["ReciprocalASU", "Reflections", "VariationalMergingModel", "crossvali
 
 
 def __getattr__(name):
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("vimerge")
     if name in _MODULES:
         return importlib.import_module(f"vimerge.{name}")
     if name in _NAMES:

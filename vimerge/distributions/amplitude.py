@@ -168,10 +168,7 @@ class GaussianLength(tfd.Distribution, metaclass=abc.ABCMeta):
         # One call for all components: a call of the stateless generator costs more than the numbers.
         normals = samplers.normal(prefer_static.concat([[self.dimension], shape], axis=0), dtype=self.dtype, seed=seed)
         along = loc / scale + normals[0]
-        if self.dimension == 1:
-            r = tf.abs(along)
-        else:
-            r = tf.sqrt(along**2 + tf.reduce_sum(normals[1:] ** 2, axis=0))
+        r = tf.abs(along) if self.dimension == 1 else tf.sqrt(along**2 + tf.reduce_sum(normals[1:] ** 2, axis=0))
         return self._implicit(scale * r, loc, scale)
 
     # Tails
@@ -187,8 +184,9 @@ class GaussianLength(tfd.Distribution, metaclass=abc.ABCMeta):
         # d cdf = density (dz - dz/dloc dloc - dz/dscale dscale): the bracket is zero in value.
         step = safe_z - self._implicit(safe_z, loc, scale)
         log_density = tf.stop_gradient(self._log_prob(safe_z))
-        log_cdf += tf.exp(log_density - log_cdf) * step
-        log_sf -= tf.exp(log_density - log_sf) * step
+        # The bound is for tails below exp(-1e7), where rounding alone would make the exponential infinite.
+        log_cdf += tf.exp(tf.minimum(log_density - log_cdf, 80.0)) * step
+        log_sf -= tf.exp(tf.minimum(log_density - log_sf, 80.0)) * step
         return tf.where(inside, log_cdf, tf.constant(-np.inf, self.dtype)), tf.where(inside, log_sf, 0.0)
 
     def _log_cdf(self, z):
@@ -196,12 +194,6 @@ class GaussianLength(tfd.Distribution, metaclass=abc.ABCMeta):
 
     def _log_survival_function(self, z):
         return self._log_tails(z)[1]
-
-    def _cdf(self, z):
-        return tf.exp(self._log_tails(z)[0])
-
-    def _survival_function(self, z):
-        return tf.exp(self._log_tails(z)[1])
 
     def _quantile(self, p):
         loc, scale, p = self.broadcast_parameters(p)

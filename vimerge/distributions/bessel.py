@@ -27,7 +27,7 @@ def _series_threshold(dtype) -> float:
 
 
 def bessel_ratio_derivative(x):
-    """Derivative of ``A(x) = I1(x)/I0(x)``: ``A'(x) = 1 - A/x - A²``, for x ≥ 0.
+    """Return the derivative of ``A(x) = I1(x)/I0(x)``: ``A'(x) = 1 - A/x - A²``, for x ≥ 0.
 
     Parameters
     ----------

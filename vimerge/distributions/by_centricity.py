@@ -4,7 +4,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability.python.internal import parameter_properties, prefer_static, samplers, tensor_util
 
-from .moments import raw_moment
+from .moments import power_moments, raw_moment
 
 tfd = tfp.distributions
 
@@ -176,3 +176,8 @@ class ByCentricity(tfd.Distribution):
 
     def _entropy(self):
         return self.select(lambda d: d.entropy())
+
+
+@power_moments.register
+def _(distribution: ByCentricity, power):
+    return tuple(distribution.select(lambda d, i=i: power_moments(d, power)[i]) for i in (0, 1))

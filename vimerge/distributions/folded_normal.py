@@ -35,10 +35,12 @@ class FoldedNormal(GaussianLength):
     dimension = 1
 
     def reduced_log_density(self, d, a, r):
+        """Log density of r."""
         return -0.5 * d**2 + tf.math.softplus(-2.0 * a * r) - 0.5 * math.log(2.0 * math.pi)
 
     def ratio_complement(self, x):
-        return 2.0 * tf.math.sigmoid(-2.0 * x)  # 1 - tanh(x)
+        """``1 - tanh(x)``."""
+        return 2.0 * tf.math.sigmoid(-2.0 * x)
 
     def _reduced_moment(self, a, order):
         if order == 2:
@@ -61,11 +63,11 @@ class FoldedNormal(GaussianLength):
         # descends to it; sqrt(5 (a² - 1))/a² is above it near a = 1, where starting from a would be slow.
         fixed = tf.stop_gradient(a)
         folded = fixed <= 1.0
-        safe = tf.where(folded, 2.0, fixed)
+        safe = tf.where(folded, tf.constant(2.0, a.dtype), fixed)
         r = tf.where(safe**2 < 1.2, tf.sqrt(5.0 * (safe - 1.0) * (safe + 1.0)) / safe**2, safe)
         for _ in range(8):
             tanh = tf.tanh(safe * r)
             r = r - (r - safe * tanh) / (1.0 - safe**2 * (1.0 - tanh**2))
         sech2 = 1.0 - tf.tanh(safe * r) ** 2
         gradient = (tf.tanh(safe * r) + safe * r * sech2) / (1.0 - safe**2 * sech2)
-        return tf.where(folded, 0.0, r + tf.stop_gradient(gradient) * (a - fixed))
+        return tf.where(folded, tf.zeros_like(a), r + tf.stop_gradient(gradient) * (a - fixed))

@@ -131,9 +131,8 @@ def log_density(alpha, x):
     direct = (small - 1.0) * tf.math.log(x) - x - tf.math.lgamma(small)
     # With x = α(1 + e): α log x - x - α log α + α = -α (e - log1p(e)), which is about -α e²/2.
     e = (x - large) / large
-    series = (-large * log1p_remainder(e) - tf.math.log(x) + 0.5 * tf.math.log(large / (2.0 * math.pi))) - _odd_series(
-        _STIRLING, large
-    )
+    series = 0.5 * tf.math.log(large / (2.0 * math.pi)) - _odd_series(_STIRLING, large)
+    series += -large * log1p_remainder(e) - tf.math.log(x)
     return tf.where(is_large, series, direct)
 
 
@@ -147,9 +146,9 @@ def log1p_remainder(e):
     """
     near = tf.abs(e) < 0.3
     # log(1+e) = 2 atanh(s) with s = e/(2+e), hence e - log(1+e) = s e - 2 (s³/3 + s⁵/5 + …).
-    safe = tf.where(near, e, 0.0)
+    safe = tf.where(near, e, tf.zeros_like(e))
     s = safe / (2.0 + safe)
     s2 = s * s
     tail = tf.math.polyval([tf.constant(2.0 / (2 * k + 1), e.dtype) for k in range(12, 0, -1)], s2)
-    far = tf.where(near, 1.0, e)
+    far = tf.where(near, tf.ones_like(e), e)
     return tf.where(near, s * (safe - s2 * tail), far - tf.math.log1p(far))

@@ -60,11 +60,13 @@ class Rice(GaussianLength):
     _loc_bijector = staticmethod(tfb.Softplus)
 
     def reduced_log_density(self, d, a, r):
+        """Log density of r."""
         # Double where: log(0) is right, and its infinite gradient would meet a zero.
         log_r = tf.where(r > 0.0, tf.math.log(tf.where(r > 0.0, r, 1.0)), -np.inf)
         return log_r - 0.5 * d**2 + log_bessel_i0e(a * r)
 
     def ratio_complement(self, x):
+        """``1 - I1(x)/I0(x)``."""
         return bessel_ratio_complement(x)
 
     def _reduced_moment(self, a, order):
@@ -89,8 +91,8 @@ class Rice(GaussianLength):
         return tf.where(a > threshold, series, direct)
 
     def _reduced_mode(self, a):
-        # The density is log-concave: its slope 1/r - r + aA(ar) has one root, near sqrt(1 + a²). Newton's method runs on
-        # d = r - a, which keeps its digits; the gradient is that of the implicit function.
+        # The density is log-concave: its slope 1/r - r + aA(ar) has one root, near sqrt(1 + a²). Newton's method runs
+        # on d = r - a, which keeps its digits; the gradient is that of the implicit function.
         fixed = tf.stop_gradient(a)
         d = 1.0 / (fixed + tf.sqrt(1.0 + fixed**2))
         for _ in range(6):

@@ -43,7 +43,8 @@ def log_tails(family, d, a, r):
     slope = (family.dimension - 1.0) / r - d - a * family.ratio_complement(a * r)
     steepness = tf.maximum(-sign * slope, 0.0)
     # The log density falls at least as steepness·w + w²/2 over a distance w from the end of the tail.
-    width = 2.0 * fall / (steepness + tf.sqrt(steepness**2 + 2.0 * fall))
+    larger, smaller = tf.maximum(steepness, math.sqrt(2.0 * fall)), tf.minimum(steepness, math.sqrt(2.0 * fall))
+    width = 2.0 * fall / (steepness + larger * tf.sqrt(1.0 + (smaller / larger) ** 2))
     width = tf.where(lower, tf.minimum(width, r), width)
     step = sign * width * nodes
     log_density = family.reduced_log_density(d + step, tf.broadcast_to(a, tf.shape(step)), r + step)
@@ -74,19 +75,22 @@ def reduced_quantile(family, p, a):
         log_cdf, log_survival = log_tails(family, d, a, tf.maximum(d + a, tiny))
         return tf.where(is_lower, log_cdf - target, target - log_survival)
 
-    for _ in range(12):
+    def bisect(low, high):
         middle = 0.5 * (low + high)
         below = objective(middle) < 0.0
-        low, high = tf.where(below, middle, low), tf.where(below, high, middle)
-    r = tf.maximum(a + 0.5 * (low + high), tiny)
-    for _ in range(4):
+        return tf.where(below, middle, low), tf.where(below, high, middle)
+
+    def newton(r):
         log_cdf, log_survival = log_tails(family, r - a, a, r)
         log_density = family.reduced_log_density(r - a, a, r)
         # Newton on log cdf against log r keeps r positive and its relative accuracy near zero.
         down = (target - log_cdf) * tf.exp(log_cdf - log_density) / r
         up = (log_survival - target) * tf.exp(log_survival - log_density)
-        r = tf.where(is_lower, r * tf.exp(tf.clip_by_value(down, -20.0, 20.0)), r + up)
-    return r
+        return (tf.where(is_lower, r * tf.exp(tf.clip_by_value(down, -20.0, 20.0)), r + up),)
+
+    low, high = tf.while_loop(lambda *_: True, bisect, (low, high), maximum_iterations=12)
+    start = tf.maximum(a + 0.5 * (low + high), tiny)
+    return tf.while_loop(lambda *_: True, newton, (start,), maximum_iterations=4)[0]
 
 
 def reduced_entropy(family, a):

@@ -33,3 +33,68 @@ class NonFiniteGuard(keras.callbacks.Callback):
                 "gradient (keras.optimizers.Adam(..., global_clipnorm=1.0)), or look for extreme intensities, sigmas "
                 "or metadata in the data."
             )
+
+
+class ConditionSurrogate(keras.callbacks.Callback):
+    """Now and then, set q(F) to the exact posterior of each F given the scales learned so far.
+
+    The parameters of q(F) are local: an optimiser that suits the scaling network moves them too slowly, their widths
+    above all. Between conditionings the ELBO is maximised over everything as ever.
+
+    Parameters
+    ----------
+    reflections : Reflections
+        What the model is trained on.
+    epochs : sequence of int
+        After which epochs, counted from 1.
+    """
+
+    def __init__(self, reflections, epochs):
+        super().__init__()
+        self.reflections, self.epochs = reflections, frozenset(epochs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Condition where it is due."""
+        if epoch + 1 in self.epochs:
+            self.model.condition(self.reflections)
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One line that shows how far training is, with the ELBO per observation.
+
+    Parameters
+    ----------
+    stream : file-like, optional
+        Where to; standard error by default.
+    """
+
+    def __init__(self, stream=None):
+        super().__init__()
+        self.stream, self.bar = stream, None
+
+    def on_train_begin(self, logs=None):
+        """Draw the line."""
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=self.params["epochs"], desc="training", unit="epoch", file=self.stream, leave=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Advance the line."""
+        self.bar.set_postfix_str(f"ELBO {logs['elbo']:.3f}", refresh=False)
+        self.bar.update()
+
+    def on_train_end(self, logs=None):
+        """Take the line away."""
+        self.bar.close()
+
+
+class Record(keras.callbacks.Callback):
+    """Keep what is logged each epoch, as `rows`: what is logged only now and then is missing in between."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Keep a row."""
+        self.rows.append({"epoch": epoch + 1, **logs})

@@ -240,9 +240,7 @@ class VariationalMergingModel(keras.Model):
         scale_posterior = self.scaling.distribution(batch)
         scale, variance = scale_posterior.mean(), scale_posterior.variance()
         spread = variance * tf.square(f.I) + (variance + tf.square(scale)) * tf.square(f.SIGI)
-        total, total_variance = (
-            self.likelihood.sum_harmonics(x[tf.newaxis], batch)[0] for x in (scale * f.I, spread)
-        )
+        total, total_variance = (self.likelihood.sum_harmonics(x[tf.newaxis], batch)[0] for x in (scale * f.I, spread))
         return {"Ipred": total, "SIGIpred": tf.sqrt(total_variance), "scale": scale, "SIGscale": tf.sqrt(variance)}
 
     def merge(self, reflections):

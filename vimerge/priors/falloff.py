@@ -5,8 +5,9 @@ from scipy.interpolate import make_smoothing_spline
 
 OBSERVATIONS_PER_SHELL = 200
 MOST_SHELLS = 40
-# An acentric E² above 15 has probability 3e-7: what exceeds it is an outlier that would raise its whole shell.
+# An acentric E² above 15 has probability 3e-7: what exceeds it by more than noise is an outlier.
 HIGHEST_E2 = 15.0
+HIGHEST_NOISE = 6.0
 
 
 def smooth_falloff(s2_observed, intensity, s2):
@@ -54,10 +55,17 @@ def _shell_means(s2, intensity, floor):
     centres, means = [], []
     for shell in np.array_split(order, number):
         values = intensity[shell]
-        mean = values.mean()
-        if mean > 0:
-            mean = np.minimum(values, HIGHEST_E2 * mean).mean()
         centres.append(s2[shell].mean())
-        means.append(np.log(max(mean, floor)))
+        means.append(np.log(max(_mean_without_outliers(values), floor)))
     x, index = np.unique(centres, return_index=True)
     return x, np.asarray(means)[index]
+
+
+def _mean_without_outliers(values):
+    negative = values[values < 0]
+    # Only noise makes an intensity negative: where there is little signal, half of a normal distribution's.
+    noise = HIGHEST_NOISE * 1.4826 * np.median(-negative) if len(negative) else 0.0
+    mean = np.median(values)
+    for _ in range(4):
+        mean = values[(values >= -noise) & (values <= HIGHEST_E2 * max(mean, 0.0) + noise)].mean()
+    return mean

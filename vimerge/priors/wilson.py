@@ -34,11 +34,11 @@ class Wilson(Prior):
 
     def __init__(self, asu, mean_intensity=None, **kwargs):
         super().__init__(asu, **kwargs)
-        self._given = mean_intensity is not None
+        self._given = None if mean_intensity is None else np.asarray(mean_intensity, np.float64)
         self._mean_intensity = Positive(self, "mean_intensity", shape=(len(self.asu),), trainable=False)
         self._epsilon = tf.constant(self.asu.epsilon, tf.float32)
-        if self._given:
-            self._mean_intensity.assign(mean_intensity)
+        if self._given is not None:
+            self._mean_intensity.assign(self._given)
 
     @property
     def mean_intensity(self):
@@ -46,7 +46,7 @@ class Wilson(Prior):
         return self._mean_intensity.value
 
     def _adapt(self, reflections):
-        if self._given:
+        if self._given is not None:
             return
         observed = np.asarray(self.asu.s2)[reflections.refl_id]
         epsilon = np.asarray(self.asu.epsilon)[reflections.refl_id]
@@ -61,3 +61,8 @@ class Wilson(Prior):
             return tfd.Gamma(shape, shape / expected)
         root = tf.sqrt(expected)
         return ByCentricity(centric, tfd.HalfNormal(root), tfd.Weibull(tf.constant(2.0), root))
+
+    def get_config(self):
+        """Arguments that make this layer again."""
+        given = None if self._given is None else self._given.tolist()
+        return {**super().get_config(), "mean_intensity": given}

@@ -24,6 +24,8 @@ class Scaling(keras.layers.Layer):
             posterior = POSTERIORS[posterior]()
         if not isinstance(posterior, ScalePosterior):
             raise TypeError(f"posterior must be a ScalePosterior or its name, not {type(posterior).__name__}.")
+        # Its weights were made by its constructor; Keras would warn that it was not built.
+        posterior.built = True
         self.posterior = posterior
 
     def distribution(self, batch):
@@ -71,4 +73,3 @@ class Scaling(keras.layers.Layer):
         if isinstance(config.get("posterior"), dict):
             config["posterior"] = keras.saving.deserialize_keras_object(config["posterior"])
         return cls(**config)
-

@@ -56,8 +56,8 @@ class MLP(Scaling):
     def _adapt(self, reflections, mean_scale):
         if tuple(reflections.metadata_keys) != self.metadata_keys:
             raise ValueError(
-                f"The scaling model was made for the metadata {', '.join(self.metadata_keys)}, but the reflections have "
-                f"{', '.join(reflections.metadata_keys)}: read them with metadata={list(self.metadata_keys)}."
+                f"The scaling model was made for the metadata {', '.join(self.metadata_keys)}, but the reflections "
+                f"have {', '.join(reflections.metadata_keys)}: read them with metadata={list(self.metadata_keys)}."
             )
         metadata = reflections.metadata.astype(np.float64)
         sd = metadata.std(axis=0)

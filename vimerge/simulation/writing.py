@@ -1,11 +1,11 @@
 """A simulation's files: unmerged MTZ with batch headers, the truth, and the sites."""
 
-import os
 from pathlib import Path
 
 import gemmi
 import numpy as np
 
+from vimerge.reflections.writing import write_together
 from vimerge.simulation.geometry import AXIS, BEAM
 from vimerge.simulation.indices import to_asu
 
@@ -23,7 +23,7 @@ def write_simulation(simulation, path):
     ----------
     simulation : Simulation
         What to write.
-    path : str or os.PathLike
+    path : str or path-like
         Name of the unmerged MTZ, ending in ``.mtz``.
 
     Returns
@@ -46,21 +46,8 @@ def write_simulation(simulation, path):
         path.with_name(f"{path.stem}_truth.mtz"): simulation.truth.write_mtz,
         path.with_name(f"{path.stem}_sites.pdb"): simulation.sites.write_pdb,
     }
-    _write_together(writers)
+    write_together(writers)
     return tuple(writers)
-
-
-def _write_together(writers):
-    """Call each writer with a temporary name beside its path, then rename them all into place."""
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in writers}
-    try:
-        for path, write in writers.items():
-            write(str(temporary[path]))
-        for path, part in temporary.items():
-            os.replace(part, path)
-    finally:
-        for part in temporary.values():
-            part.unlink(missing_ok=True)
 
 
 def unmerged_mtz(simulation):

@@ -2,11 +2,9 @@
 
 import keras
 import numpy as np
-import tensorflow_probability as tfp
 
+from vimerge.distributions import Gamma as GammaDistribution
 from vimerge.surrogates.base import Surrogate
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="vimerge")
@@ -28,7 +26,7 @@ class Gamma(Surrogate):
     allowed_over = ("intensity", "amplitude")
 
     def _distribution(self, centric, *, mean, concentration):
-        return tfd.Gamma(concentration, concentration / mean)
+        return GammaDistribution(concentration, concentration / mean)
 
     def _parameters_from_moments(self, mean, sd, centric):
         return {"mean": mean, "concentration": np.clip((mean / sd) ** 2, 1e-2, 1e8)}

@@ -3,7 +3,7 @@
 from functools import cache
 
 import numpy as np
-from scipy import stats
+from scipy.special import erf, ive
 
 RICE, FOLDED_NORMAL = "rice", "folded normal"
 
@@ -14,10 +14,15 @@ LOWEST, HIGHEST = 1e-2, 1e2
 @cache
 def _table(family):
     ratio = np.geomspace(LOWEST, HIGHEST, 800)
-    distribution = stats.rice(ratio) if family == RICE else stats.foldnorm(ratio)
-    mean = distribution.mean()
-    # SciPy subtracts squares, which loses every digit when loc/scale is large: there sd = scale to 1/(4 ratio²).
-    sd = np.where(ratio < 30, distribution.std(), 1.0)
+    if family == RICE:
+        # SciPy's rice overflows at a large ratio; with scaled Bessel functions the mean does not.
+        x = ratio**2 / 4
+        mean = np.sqrt(np.pi / 2) * ((1 + 2 * x) * ive(0, x) + 2 * x * ive(1, x))
+        variance = 2 + ratio**2 - mean**2
+    else:
+        mean = ratio * erf(ratio / np.sqrt(2)) + np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2)
+        variance = 1 + ratio**2 - mean**2
+    sd = np.sqrt(variance)
     return ratio, mean / sd, sd
 
 

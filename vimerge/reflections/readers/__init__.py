@@ -2,19 +2,19 @@
 Readers by file format.
 
 Each is a module here with `matches(path, head)`, whether a file is of its format, from its path and first bytes; and
-`read(path, space_group)`, which returns `RawObservations`. A new format is one more module, named in `FORMATS`.
+`read(path, space_group)`, which returns `RawObservations`. A new format is one more module in this folder.
 """
 
 import importlib
 import os
+import pkgutil
 from pathlib import Path
 
 from vimerge.reflections.errors import UnreadableFileError
 
 __all__ = ["FORMATS", "read_raw", "reader_for"]
 
-# Tried in this order; formats known by their content before those known by their name alone.
-FORMATS = ("mtz",)
+FORMATS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 _HEAD = 4096
 
 

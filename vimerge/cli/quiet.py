@@ -1,0 +1,30 @@
+"""Import TensorFlow without what its C++ side prints while it looks for a GPU."""
+
+import os
+import sys
+from contextlib import contextmanager
+
+
+@contextmanager
+def silent_stderr():
+    """Drop what is written to the process's standard error by other means than Python's `sys.stderr`."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def import_tensorflow():
+    """Import TensorFlow and say nothing unless it fails; exceptions pass."""
+    # Before the import: TensorFlow reports a missing GPU as an error.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with silent_stderr():
+        import tensorflow
+
+        # The first question about devices prints too.
+        tensorflow.config.list_physical_devices()

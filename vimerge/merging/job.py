@@ -1,0 +1,177 @@
+"""A whole merge, from files to a folder of results."""
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import platform
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import reciprocalspaceship as rs
+
+from vimerge.merging import crossvalidation, recipe, results
+from vimerge.merging.model import VariationalMergingModel
+from vimerge.merging.seed import set_seed
+from vimerge.reflections import Reflections
+from vimerge.reflections.splits import holdout
+from vimerge.reflections.writing import write_together
+
+log = logging.getLogger("vimerge")
+
+PACKAGES = (
+    "vimerge",
+    "tensorflow",
+    "tensorflow-probability",
+    "keras",
+    "numpy",
+    "pandas",
+    "gemmi",
+    "reciprocalspaceship",
+)
+
+
+@dataclass(frozen=True)
+class MergeJob:
+    """What to merge and how; the fields are the options of `vimerge merge`.
+
+    Parameters
+    ----------
+    files : sequence of path
+        Unmerged reflection files.
+    reading : dict
+        Options of `Reflections.read`.
+    modelling : dict
+        Options of `merging.recipe.make_model`.
+    training : dict
+        Options of `merging.recipe.train`.
+    test_fraction : float
+        The fraction of the observations to hold out.
+    half_datasets : int
+        How many random divisions into half data sets to merge.
+    seed : int
+        Fixes everything.
+    """
+
+    files: tuple
+    reading: dict = field(default_factory=dict)
+    modelling: dict = field(default_factory=dict)
+    training: dict = field(default_factory=dict)
+    test_fraction: float = 0.05
+    half_datasets: int = 1
+    seed: int = 0
+
+    def run(self, callbacks=()):
+        """Read, train and merge.
+
+        Parameters
+        ----------
+        callbacks : sequence of keras.callbacks.Callback
+            Further callbacks for training.
+
+        Returns
+        -------
+        MergeResult
+        """
+        started, clock, cpu = time.time(), time.perf_counter(), time.process_time()
+        set_seed(self.seed)
+        reflections = Reflections.read(list(self.files), **self.reading)
+        log.info("%r", reflections)
+        held_out = holdout(reflections, self.test_fraction, self.seed)
+        train, test = reflections[~held_out], reflections[held_out]
+        model = recipe.make_model(train, **self.modelling, seed=self.seed)
+        log.info("training on %s observations, with %s held out", f"{len(train):,}", f"{len(test):,}")
+        history = recipe.train(model, train, test, **self.training, seed=self.seed, callbacks=callbacks)
+        if skipped := int(history["skipped"].sum()):
+            log.warning("%d steps were skipped because their gradient was not finite.", skipped)
+        predicted = model.predict(reflections.dataset(65536, shuffle=False), verbose=0)
+        predictions = results.predictions(reflections, predicted, held_out)
+        merged = model.merge(train)
+        halves = None
+        if self.half_datasets:
+            log.info("merging half data sets with the scaling frozen")
+            halves = crossvalidation.half_datasets(model, reflections, self.half_datasets, self.seed)
+        facts = {
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "wall_seconds": round(time.perf_counter() - clock, 2),
+            "cpu_seconds": round(time.process_time() - cpu, 2),
+            "observations": len(reflections),
+            "held_out": len(test),
+            "metadata": list(reflections.metadata_keys),
+            "learned": model.likelihood.parameters(),
+            "skipped_steps": skipped,
+        }
+        return MergeResult(self, model, merged, predictions, halves, history, facts)
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """What came out of a merge.
+
+    Parameters
+    ----------
+    job : MergeJob
+    model : VariationalMergingModel
+        Trained.
+    merged, predictions : rs.DataSet
+        See `merging.results`.
+    half_datasets : rs.DataSet or None
+        See `merging.crossvalidation`.
+    history : pandas.DataFrame
+        A row an epoch.
+    facts : dict
+        Times, counts and learned numbers.
+    """
+
+    job: MergeJob
+    model: VariationalMergingModel
+    merged: rs.DataSet
+    predictions: rs.DataSet
+    half_datasets: rs.DataSet | None
+    history: pd.DataFrame
+    facts: dict
+
+    def write(self, folder):
+        """Write the folder of results; each file is complete or not there.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it is not there.
+
+        Returns
+        -------
+        list of pathlib.Path
+            What was written.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        writers = {
+            folder / "merged.mtz": self.merged.write_mtz,
+            folder / "predictions.mtz": self.predictions.write_mtz,
+            folder / "history.csv": self.history.to_csv,
+            folder / "model.keras": self.model.save,
+            folder / "run.json": lambda path: Path(path).write_text(json.dumps(self.run_record(), indent=1) + "\n"),
+        }
+        if self.half_datasets is not None:
+            writers[folder / "half_datasets.mtz"] = self.half_datasets.write_mtz
+        write_together(writers)
+        return list(writers)
+
+    def run_record(self):
+        """What this run was: options, versions, seed, digests of the inputs, and what was learned."""
+        options = asdict(self.job) | {"files": [str(path) for path in self.job.files]}
+        versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+        return {
+            "options": options,
+            "versions": {"python": platform.python_version(), **versions},
+            "inputs": {str(path): {"sha256": _digest(path)} for path in self.job.files},
+            **self.facts,
+        }
+
+
+def _digest(path):
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
