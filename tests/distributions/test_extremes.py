@@ -116,3 +116,13 @@ def test_log_density_of_gamma_at_high_concentration():
     x = (alpha * (1 + 2 / np.sqrt(alpha))).astype(np.float32)
     reference = vd.Gamma(alpha.astype(float), np.float64(1)).log_prob(x.astype(float))
     np.testing.assert_allclose(vd.Gamma(alpha, 1.0).log_prob(x), reference, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cls", AMPLITUDES)
+def test_quantile_inverts_far_tails(cls):
+    d = cls(np.array([0.0, 1e-3, 0.5, 3.0, 8.0, 30.0], np.float32), np.float32(1))
+    p = np.array([1e-20, 1e-8, 1e-4, 0.4], np.float32)[:, None]
+    np.testing.assert_allclose(d.log_cdf(d.quantile(p)), np.broadcast_to(np.log(p), (4, 6)), atol=2e-5)
+    np.testing.assert_allclose(
+        d.log_survival_function(d.quantile(1 - p[2:])), np.log1p(-(1 - p[2:])) + 0 * d.loc, atol=2e-4
+    )

@@ -169,15 +169,15 @@ def log_evidence(reflections):
 
 
 @pytest.mark.parametrize(
-    ("surrogate", "over", "gap"),
+    ("surrogate", "over"),
     [
-        (surrogates.Gamma, "intensity", 0.15),
-        (surrogates.Gamma, "amplitude", 0.15),
-        (surrogates.RiceWoolfson, "amplitude", 0.15),
-        (surrogates.FoldedNormal, "amplitude", 0.15),
+        (surrogates.Gamma, "intensity"),
+        (surrogates.Gamma, "amplitude"),
+        (surrogates.RiceWoolfson, "amplitude"),
+        (surrogates.FoldedNormal, "amplitude"),
     ],
 )
-def test_elbo_is_a_tight_lower_bound_of_the_evidence(tiny, surrogate, over, gap):
+def test_elbo_is_a_tight_lower_bound_of_the_evidence(tiny, surrogate, over):
     model = VariationalMergingModel(
         surrogate(tiny.asu, over=over),
         priors.Wilson(tiny.asu, 1.0),
@@ -203,7 +203,7 @@ def test_elbo_is_a_tight_lower_bound_of_the_evidence(tiny, surrogate, over, gap)
     model.compile(keras.optimizers.Adam(0.05))
     model.fit(tiny.dataset().repeat(150), epochs=1, verbose=0)
     trained, error = estimate()
-    assert error < 0.01
+    assert error < 0.02
     assert start < trained < exact + 5 * error
-    # The families are near the posterior, and hence the bound near the evidence: within `gap` nats over three F.
-    assert trained > exact - gap
+    # The families are near the posterior, and hence the bound near the evidence: within 0.05 nats for each F.
+    assert trained > exact - 0.15

@@ -23,8 +23,8 @@ LOGGED = {"elbo", "log_likelihood", "kl_f", "kl_scale", "loss", "grad_norm", "sk
 
 @pytest.fixture(scope="module")
 def few(reflections):
-    """The first 30 images."""
-    return reflections[reflections.image_id < 30]
+    """The first 12 images."""
+    return reflections[reflections.image_id < 12]
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +58,10 @@ def test_every_combination_trains(few, make_model, surrogate, over, noise, error
     likelihood = noise(error_model=error_model() if error_model else None)
     model = make_model(few, surrogate, over, likelihood, posterior, mc_samples=4)
     # Eagerly: five steps take less time than tracing a graph does.
-    model.compile(keras.optimizers.Adam(0.02), run_eagerly=True)
-    history = model.fit(few.dataset().repeat(5), epochs=1, verbose=0)
-    start = float(model.loss_of(make_model(few, surrogate, over, noise(), posterior).elbo(next(iter(few.dataset())))))
-    assert history.history["skipped"] == [0]
-    assert np.isfinite(start)
-    before = [w.numpy().copy() for w in model.trainable_variables]
-    losses = model.fit(few.dataset(), epochs=5, verbose=0).history["loss"]
-    assert losses[-1] < history.history["loss"][0]
-    assert all(np.all(np.isfinite(w)) for w in model.trainable_variables)
-    assert any(np.any(w.numpy() != b) for w, b in zip(model.trainable_variables, before, strict=True))
+    model.compile(keras.optimizers.Adam(0.05), run_eagerly=True)
+    history = model.fit(few.dataset(), epochs=5, verbose=0).history
+    assert history["skipped"] == [0] * 5
+    assert history["loss"][-1] < history["loss"][0]
 
 
 def test_every_epoch_logs_the_terms(fitted):
@@ -81,18 +75,16 @@ def test_every_epoch_logs_the_terms(fitted):
     assert min(history["grad_norm"]) > 0
 
 
-def test_every_trainable_weight_is_trained(reflections, make_model):
+def test_every_trainable_weight_is_trained_and_no_other(few, make_model):
     likelihood = likelihoods.StudentT(error_model=likelihoods.Evans2011())
-    model = make_model(reflections, likelihood=likelihood, posterior="log-normal")
-    before = {w.path: w.numpy().copy() for w in model.trainable_variables}
-    frozen = {w.path: w.numpy().copy() for w in (*model.prior.weights, *model.scaling.non_trainable_variables)}
-    model.compile(keras.optimizers.Adam(0.01))
-    model.fit(reflections.dataset(3000), epochs=2, verbose=0)
+    model = make_model(few, likelihood=likelihood, posterior="log-normal")
+    before = {w.path: w.numpy().copy() for w in model.weights}
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
+    model.fit(few.dataset(), epochs=2, verbose=0)
     for weight in model.trainable_variables:
-        assert np.all(weight.numpy() != before[weight.path]) or "kernel" in weight.path or "bias" in weight.path
         assert np.any(weight.numpy() != before[weight.path]), weight.path
     for weight in (*model.prior.weights, *model.scaling.non_trainable_variables):
-        np.testing.assert_array_equal(weight, frozen[weight.path])
+        np.testing.assert_array_equal(weight, before[weight.path], err_msg=weight.path)
 
 
 # --- non-finite gradients -------------------------------------------------------------------------------------------
@@ -123,11 +115,12 @@ def test_a_skipped_step_leaves_the_epochs_means_to_the_others(few, make_model):
     bad = poisoned(few, [np.nan])
     mixed = tf.data.Dataset.from_tensors(bad).concatenate(tf.data.Dataset.from_tensors(good))
     model = make_model(few)
+    mean = model.surrogate.moments().I.numpy()
+    model.surrogate.assign_moments(mean, 1e-4 * mean)
     model.compile(keras.optimizers.SGD(1e-12))
     history = model.fit(mixed.concatenate(mixed), epochs=1, verbose=0).history
     assert history["skipped"] == [2]
-    expected = np.mean([float(model.elbo(good).elbo) for _ in range(20)])
-    assert history["elbo"][0] == pytest.approx(expected, rel=0.05)
+    assert history["elbo"][0] == pytest.approx(float(model.elbo(good).elbo), rel=1e-3)
 
 
 def test_an_epoch_of_skipped_steps_has_no_loss(few, make_model):
@@ -169,7 +162,7 @@ def test_keras_callbacks_work(few, make_model, tmp_path):
     rates = []
     callbacks = [
         keras.callbacks.EarlyStopping(monitor="val_elbo", mode="max", patience=1, min_delta=1e6),
-        keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="val_loss", save_best_only=True),
+        keras.callbacks.ModelCheckpoint(tmp_path / "last.keras"),
         keras.callbacks.CSVLogger(tmp_path / "history.csv"),
         keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2),
         keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: rates.append(float(model.optimizer.learning_rate))),
@@ -178,13 +171,13 @@ def test_keras_callbacks_work(few, make_model, tmp_path):
     # No gain reaches the minimum of a million nats, so that the second epoch is the last.
     assert history.epoch == [0, 1]
     assert rates == pytest.approx([0.005, 0.0025])
-    rows = list(csv.DictReader((tmp_path / "history.csv").open()))
+    with (tmp_path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == 2
     assert set(rows[0]) >= LOGGED | {"epoch", "val_loss", "val_elbo"}
-    best = keras.saving.load_model(tmp_path / "best.keras")
-    assert isinstance(best, VariationalMergingModel)
-    val_loss = best.evaluate(test.dataset(), verbose=0, return_dict=True)["loss"]
-    assert val_loss == pytest.approx(min(history.history["val_loss"]), rel=0.05)
+    last = keras.saving.load_model(tmp_path / "last.keras")
+    assert isinstance(last, VariationalMergingModel)
+    np.testing.assert_array_equal(last.surrogate.moments(), model.surrogate.moments())
 
 
 def test_one_callback_need_not_be_in_a_list(few, make_model):
@@ -235,16 +228,17 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(few, make_model):
         vimerge.set_seed(seed)
         model = make_model(few, likelihood=likelihoods.StudentT(error_model=likelihoods.Evans2011()), seed=None)
         model.compile(keras.optimizers.Adam(0.01))
-        model.fit(few.dataset(700, seed=seed), epochs=3, verbose=0)
-        return model.get_weights()
+        start = model.get_weights()
+        model.fit(few.dataset(300, seed=seed), epochs=3, verbose=0)
+        return start, model.get_weights()
 
     try:
-        first, again, other = train(5), train(5), train(6)
+        (start, first), (_, again) = train(5), train(5)
     finally:
         config.disable_op_determinism()
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert any(not np.array_equal(a, c) for a, c in zip(first, other, strict=True))
+    assert sum(not np.array_equal(a, b) for a, b in zip(first, start, strict=True)) > 5
 
 
 def test_surrogate_and_prior_must_be_of_the_same_reflections(reflections, asu):

@@ -66,7 +66,11 @@ def reduced_quantile(family, p, a):
         Probability in (0, 1) and reduced location, of one shape.
     """
     low = tf.maximum(-a, tf.math.ndtri(p))
-    high = math.sqrt(2.0) * tf.math.erfinv(p) if family.dimension == 1 else tf.sqrt(-2.0 * tf.math.log1p(-p))
+    if family.dimension == 1:
+        # TF's erfinv is zero below the rounding of 1 + p; 1.26 p is a bound there, and below the quantile elsewhere.
+        high = tf.maximum(math.sqrt(2.0) * tf.math.erfinv(p), 1.26 * p)
+    else:
+        high = tf.sqrt(-2.0 * tf.math.log1p(-p))
     is_lower = p < 0.5
     target = tf.where(is_lower, tf.math.log(p), tf.math.log1p(-p))
     tiny = tf.constant(np.finfo(a.dtype.as_numpy_dtype).tiny, a.dtype)
@@ -86,7 +90,7 @@ def reduced_quantile(family, p, a):
         # Newton on log cdf against log r keeps r positive and its relative accuracy near zero.
         down = (target - log_cdf) * tf.exp(log_cdf - log_density) / r
         up = (log_survival - target) * tf.exp(log_survival - log_density)
-        return (tf.where(is_lower, r * tf.exp(tf.clip_by_value(down, -20.0, 20.0)), r + up),)
+        return (tf.where(is_lower, r * tf.exp(tf.clip_by_value(down, -40.0, 40.0)), r + up),)
 
     low, high = tf.while_loop(lambda *_: True, bisect, (low, high), maximum_iterations=12)
     start = tf.maximum(a + 0.5 * (low + high), tiny)

@@ -23,6 +23,13 @@ class ELBO(NamedTuple):
     kl_scale: tf.Tensor
 
 
+class _Mean(keras.metrics.Mean):
+    """A mean that is NaN when there is nothing to average: zero would be the best loss of all."""
+
+    def result(self):
+        return self.total / self.count
+
+
 @keras.saving.register_keras_serializable(package="vimerge")
 class VariationalMergingModel(keras.Model):
     """Scaling and merging as one variational inference.
@@ -63,7 +70,7 @@ class VariationalMergingModel(keras.Model):
         self.surrogate, self.prior, self.scaling, self.likelihood = surrogate, prior, scaling, likelihood
         self.mc_samples, self.kl_weight, self.seed = int(mc_samples), float(kl_weight), seed
         self._samples_seed = keras.random.SeedGenerator(seed)
-        self._means = {name: keras.metrics.Mean(name=name) for name in ("loss", *ELBO._fields, "grad_norm")}
+        self._means = {name: _Mean(name=name) for name in ("loss", *ELBO._fields, "grad_norm")}
         self._skipped = keras.metrics.Sum(name="skipped")
         self._skipped_in_a_row = self.add_weight(
             name="skipped_in_a_row", shape=(), dtype="int32", initializer="zeros", trainable=False
@@ -138,8 +145,10 @@ class VariationalMergingModel(keras.Model):
         self._skipped_in_a_row.assign(skipped * (self._skipped_in_a_row + 1))
         self._skipped.update_state(skipped)
         # The skipped step is counted; its values would make the epoch's means meaningless.
-        self._update(terms, loss, tf.cast(finite, tf.float32))
-        self._means["grad_norm"].update_state(_finite(norm), sample_weight=tf.cast(finite, tf.float32))
+        weight = tf.cast(finite, tf.float32)
+        terms = ELBO(*(_finite(term) for term in terms))
+        self._update(terms, _finite(loss), weight)
+        self._means["grad_norm"].update_state(_finite(norm), sample_weight=weight)
         return {m.name: m.result() for m in self.metrics}
 
     def test_step(self, batch):
@@ -188,9 +197,9 @@ class VariationalMergingModel(keras.Model):
         return tf.constant(True)
 
     def _update(self, terms, loss, weight):
-        self._means["loss"].update_state(_finite(loss), sample_weight=weight)
+        self._means["loss"].update_state(loss, sample_weight=weight)
         for name, value in terms._asdict().items():
-            self._means[name].update_state(_finite(value), sample_weight=weight)
+            self._means[name].update_state(value, sample_weight=weight)
 
     # --- before and after training -------------------------------------------------------------------------------
 
