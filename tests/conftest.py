@@ -60,7 +60,7 @@ def table():
 
 @pytest.fixture(scope="session")
 def make_model():
-    """Make a small model: make_model(reflections, surrogate=..., over=..., likelihood=..., posterior=..., **options)."""
+    """Make a small model, started from the data: make_model(reflections, surrogate, over, likelihood, posterior)."""
     from vimerge import VariationalMergingModel, likelihoods, priors, scaling, surrogates
 
     def make(reflections, surrogate=surrogates.Gamma, over=None, likelihood=None, posterior="delta", **options):

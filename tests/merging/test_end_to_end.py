@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from vimerge import crossvalidation, likelihoods, set_seed, surrogates
+from vimerge import crossvalidation, likelihoods, surrogates
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,6 @@ def compared(result, simulation, reflections):
     return merged.join(simulation.truth, rsuffix="_true", how="inner")
 
 
-def test_seeds_are_public():
-    assert callable(set_seed)
-
-
 def test_training_is_steady(result):
     _, _, history = result
     assert history["skipped"] == [0, 0, 0, 0]
@@ -44,8 +40,7 @@ def test_anomalous_differences_correlate_with_the_truth(compared):
     table = compared[(compared["N(+)"] > 0) & (compared["N(-)"] > 0) & ~compared.label_centrics()["CENTRIC"]]
     difference = (table["F(+)"] - table["F(-)"]).to_numpy(float)
     true = (table["F(+)_true"] - table["F(-)_true"]).to_numpy(float)
-    # Without a signal the correlation of some 500 differences has an sd of 0.045.
-    assert np.corrcoef(difference, true)[0, 1] > 0.2
+    assert np.corrcoef(difference, true)[0, 1] > 0.8
 
 
 def test_held_out_observations_are_predicted(result):
@@ -58,6 +53,4 @@ def test_learned_scales_follow_the_true_ones(result, simulation, reflections):
     model, _, _ = result
     assert len(simulation.observations) == len(reflections)
     scale = model.predict(reflections.dataset(shuffle=False), verbose=0)["scale"]
-    start = np.zeros(len(scale))
     assert np.corrcoef(np.log(scale), np.log(simulation.true_scale))[0, 1] > 0.5
-    assert np.std(np.log(scale)) > np.std(start)

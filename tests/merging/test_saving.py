@@ -93,7 +93,5 @@ def test_weights_alone_can_be_saved(trained, reflections, make_model, tmp_path):
     model = VariationalMergingModel.from_config(trained.get_config())
     model.load_weights(tmp_path / "model.weights.h5")
     np.testing.assert_array_equal(model.surrogate.moments(), trained.surrogate.moments())
-    np.testing.assert_array_equal(
-        model.predict(reflections.dataset(shuffle=False), verbose=0)["Ipred"],
-        trained.predict(reflections.dataset(shuffle=False), verbose=0)["Ipred"],
-    )
+    batch = next(iter(reflections.dataset(shuffle=False)))
+    np.testing.assert_array_equal(model(batch), trained(batch))

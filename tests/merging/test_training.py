@@ -66,7 +66,7 @@ def test_every_combination_trains(few, make_model, surrogate, over, noise, error
 
 def test_every_epoch_logs_the_terms(fitted):
     _, history = fitted
-    assert LOGGED <= set(history)
+    assert set(history) >= LOGGED
     assert {f"val_{name}" for name in LOGGED - {"grad_norm", "skipped"}} <= set(history)
     assert all(len(values) == 2 and np.all(np.isfinite(values)) for values in history.values())
     assert history["skipped"] == [0, 0]
@@ -93,7 +93,7 @@ def test_every_trainable_weight_is_trained_and_no_other(few, make_model):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0])
 def test_a_non_finite_gradient_changes_nothing_and_is_counted(few, make_model, bad):
     model = make_model(few)
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
     good = dict(next(iter(few.dataset(shuffle=False))))
     dataset = tf.data.Dataset.from_tensors(good)
     assert model.fit(dataset, epochs=1, verbose=0).history["skipped"] == [0]
@@ -125,7 +125,7 @@ def test_a_skipped_step_leaves_the_epochs_means_to_the_others(few, make_model):
 
 def test_an_epoch_of_skipped_steps_has_no_loss(few, make_model):
     model = make_model(few)
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
     history = model.fit(tf.data.Dataset.from_tensors(poisoned(few, [np.nan])), epochs=1, verbose=0).history
     # Zero would be the best loss of all to a callback that keeps the best model.
     assert np.isnan(history["loss"]).all()
@@ -134,7 +134,7 @@ def test_an_epoch_of_skipped_steps_has_no_loss(few, make_model):
 
 def test_validation_does_not_hide_what_is_not_finite(few, make_model):
     model = make_model(few)
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
     logs = model.evaluate(tf.data.Dataset.from_tensors(poisoned(few, [np.nan])), verbose=0, return_dict=True)
     assert not np.isfinite(logs["loss"])
     assert not np.isfinite(logs["elbo"])
@@ -148,7 +148,7 @@ def test_many_skipped_steps_in_a_row_stop_with_advice(few, make_model):
     # Nineteen are forgiven, and a good one begins the count anew.
     history = model.fit(bad.repeat(19).concatenate(good).concatenate(bad.repeat(19)), epochs=1, verbose=0)
     assert history.history["skipped"] == [38]
-    with pytest.raises(NonFiniteGradientError, match="20 steps in a row .* lower learning rate, clip the gradient"):
+    with pytest.raises(NonFiniteGradientError, match=r"20 steps in a row .* lower learning rate, clip the gradient"):
         model.fit(bad.repeat(50), epochs=1, verbose=0)
 
 

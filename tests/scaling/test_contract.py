@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -74,34 +75,43 @@ def test_training_starts_at_the_mean_scale_whatever_the_metadata(model, observed
             np.testing.assert_allclose(scale, scale[0], rtol=1e-6)
 
 
-def test_origin_and_unit_of_the_metadata_do_not_matter(model, observed, batch):
-    from dataclasses import replace
-
+@pytest.mark.parametrize(("shift", "origin"), [(0.0, 0.0), (5000.0, -7.0)], ids=["never negative", "of both signs"])
+def test_the_unit_of_the_metadata_does_not_matter_nor_an_origin_that_is_arbitrary(
+    model, observed, batch, shift, origin
+):
     randomize(model)
-    model.adapt(observed, 2.0)
-    scale = model(batch).numpy()
-    assert np.std(np.log(scale)) > 0.05
-    origin, unit = np.array([100.0, 1.0, -7.0], np.float32), np.array([4.0, 0.01, 1e3], np.float32)
-    model.adapt(replace(observed, metadata=observed.metadata * unit + origin), 2.0)
-    np.testing.assert_allclose(model({"metadata": batch["metadata"] * unit + origin}), scale, rtol=2e-3)
+    unit = np.array([4.0, 0.01, 1e3], np.float32)
+    # Exact in float32, that the shift may lose no digits.
+    grid = {
+        name: np.round(64 * np.asarray(m)) / 64 - shift
+        for name, m in (("all", observed.metadata), ("batch", batch["metadata"]))
+    }
+    scales = []
+    for convert in (lambda m: m, lambda m: m * unit + origin):
+        metadata = {name: convert(m).astype(np.float32) for name, m in grid.items()}
+        model.adapt(replace(observed, metadata=metadata["all"]), 2.0)
+        scales.append(model({"metadata": metadata["batch"]}).numpy())
+    assert np.std(np.log(scales[0])) > 0.05
+    np.testing.assert_allclose(scales[1], scales[0], rtol=5e-3)
 
 
 def test_metadata_reach_the_network_with_zero_mean_and_unit_sd(model, observed):
     model.adapt(observed)
-    weights = {w.name: w.numpy() for w in model.non_trainable_variables}
-    standardised = (observed.metadata - weights["mean"]) / weights["sd"]
-    np.testing.assert_allclose(standardised.mean(axis=0, dtype=np.float64), 0.0, atol=1e-3)
-    np.testing.assert_allclose(standardised.std(axis=0, dtype=np.float64), 1.0, rtol=1e-3)
+    features = model._features(observed.metadata).numpy()
+    assert features.shape[1] >= len(KEYS)
+    np.testing.assert_allclose(features.mean(axis=0, dtype=np.float64), 0.0, atol=1e-3)
+    np.testing.assert_allclose(features.std(axis=0, dtype=np.float64), 1.0, rtol=1e-3)
 
 
-def test_a_column_that_is_constant_here_does_no_harm(model, observed, batch):
-    from dataclasses import replace
-
+@pytest.mark.parametrize("constant", [0.0, 0.25, 1.7, 1e6, -3.0])
+def test_a_column_that_is_constant_here_does_no_harm(model, observed, constant):
     metadata = observed.metadata.copy()
-    metadata[:, 1] = 0.25
+    metadata[:, 1] = constant
     model.adapt(replace(observed, metadata=metadata))
+    assert np.abs(model._features(metadata)).max() < 20
     randomize(model)
-    assert np.all(np.isfinite(model(batch)))
+    metadata[:, 1] = constant + 1.0
+    assert np.all(np.isfinite(model({"metadata": tf.constant(metadata)})))
 
 
 def test_scales_are_positive_and_vary(model, observed, batch):

@@ -30,13 +30,25 @@ def test_no_metadata_is_refused():
 
 def test_width_and_depth_are_those_of_the_weights():
     model = scaling.MLP(["a", "b", "c"], width=5, depth=3)
-    assert sum(int(np.prod(w.shape)) for w in model.trainable_variables) == (3 + 1) * 5 + 3 * 2 * (5 + 1) * 5 + 5 + 1
+    assert (
+        sum(int(np.prod(w.shape)) for w in model.trainable_variables) == (2 * 3 + 1) * 5 + 3 * 2 * (5 + 1) * 5 + 5 + 1
+    )
 
 
-@pytest.mark.parametrize("sds", [{"sd": 0.0}, {"prior_sd": -1.0}])
-def test_log_normal_needs_positive_sds(sds):
-    with pytest.raises(ValueError, match="must be positive"):
+@pytest.mark.parametrize("sds", [{"sd": 0.0}, {"sd": -1.0}, {"prior_sd": -1.0}, {"sd": 2.0, "prior_sd": 1.0}])
+def test_log_normal_needs_a_positive_sd_below_the_priors(sds):
+    with pytest.raises(ValueError, match="must be positive and below the prior's"):
         scaling.LogNormal(**sds)
+
+
+@pytest.mark.parametrize("raw", [-30.0, 0.0, 8.0, 100.0])
+def test_log_normal_stays_narrower_than_its_prior_whatever_the_network_says(raw):
+    posterior = scaling.LogNormal(sd=0.1, prior_sd=0.5)
+    distribution = posterior.distribution(np.array([[0.0, raw]], np.float32))
+    assert 0 < distribution.scale.numpy() <= 0.5
+    sample = distribution.sample(1000, seed=1).numpy()
+    assert np.all(np.isfinite(sample))
+    assert np.all(sample > 0)
 
 
 def test_log_normal_starts_with_its_sd():

@@ -20,7 +20,10 @@ MEMBERS = [
 ]
 
 # The lowest mean/sd that each family has: that of |complex normal|, |normal|, and none.
-LOWEST_RATIO = {surrogates.RiceWoolfson: np.sqrt(np.pi / (4 - np.pi)), surrogates.FoldedNormal: np.sqrt(2 / (np.pi - 2))}
+LOWEST_RATIO = {
+    surrogates.RiceWoolfson: np.sqrt(np.pi / (4 - np.pi)),
+    surrogates.FoldedNormal: np.sqrt(2 / (np.pi - 2)),
+}
 
 
 IDS = [f"{cls.__name__}-{over}" for cls, over in MEMBERS]

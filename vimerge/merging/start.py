@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-GRID = 33  # six standard deviations to either side of the mean in steps of 0.36: exact to float32
-PASSES = 4
+GRID = 33  # eight standard deviations to either side of the mean in steps of less than half a one
+MOST_PASSES = 10
 CELLS = 4_000_000  # grid points × observations at once: bounds the memory to some hundred MB
 
 
@@ -80,15 +80,17 @@ def _chunk(model, reflections, first, last):
     """Posterior moments of the reflections first … last − 1, given all the observations of them."""
     over, ids = model.surrogate.over, np.arange(first, last, dtype=np.int32)
     prior = model.prior.distribution(ids, over="amplitude")
-    # 10 √⟨I⟩ is an amplitude that no reflection reaches: the probability under Wilson's prior is below 1e-22.
+    # 10 √⟨I⟩ is an amplitude that Wilson's prior exceeds with a probability below 1e-22; the data may still insist.
     low = np.zeros(len(ids))
     high = 10.0 * np.sqrt(model.prior(ids).numpy().astype(np.float64))
     batch = scale = None
     if len(reflections):
         batch = next(iter(reflections.dataset(shuffle=False)))
         scale = model.scaling(batch)
+        observed = np.maximum(reflections.iobs / scale.numpy().astype(np.float64), 0.0)
+        np.maximum.at(high, reflections.refl_id - first, 1.2 * np.sqrt(observed))
     unit = ((np.arange(GRID) + 0.5) / GRID)[:, np.newaxis]
-    for _ in range(PASSES):
+    for _ in range(MOST_PASSES):
         step = (high - low) / GRID
         f = low + (high - low) * unit
         log_p = prior.log_prob(tf.constant(f, tf.float32)).numpy().astype(np.float64)
@@ -97,13 +99,20 @@ def _chunk(model, reflections, first, last):
         weight = np.exp(log_p - log_p.max(axis=0))
         weight /= weight.sum(axis=0)
         f_mean = np.sum(weight * f, axis=0)
+        f_sd = np.sqrt(np.sum(weight * (f - f_mean) ** 2, axis=0))
+        coarse = step > 0.5 * f_sd
+        if not coarse.any():
+            break
         # A posterior narrower than a cell of the grid still has that cell's width.
-        f_sd = np.sqrt(np.sum(weight * (f - f_mean) ** 2, axis=0) + step**2 / 12)
-        low, high = np.maximum(f_mean - 6 * f_sd, 0.0), f_mean + 6 * f_sd
+        f_sd = np.maximum(f_sd, step / np.sqrt(12))
+        # Only where it is too coarse, for each time the grid closes in it cuts off a little of the tails.
+        low = np.where(coarse, np.maximum(f_mean - 8 * f_sd, 0.0), low)
+        high = np.where(coarse, f_mean + 8 * f_sd, high)
     if over == "amplitude":
         return f_mean, f_sd
     mean = np.sum(weight * f**2, axis=0)
-    return mean, np.sqrt(np.sum(weight * (f**2 - mean) ** 2, axis=0) + (2 * f_mean * step) ** 2 / 12)
+    sd = np.sqrt(np.sum(weight * (f**2 - mean) ** 2, axis=0))
+    return mean, np.maximum(sd, 2 * f_mean * step / np.sqrt(12))
 
 
 def _log_likelihood(likelihood, batch, scale, f, first):

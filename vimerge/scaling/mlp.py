@@ -79,8 +79,11 @@ class MLP(Scaling):
         offset = np.where(offset > 0, offset, 1.0)
         logarithm = np.log(np.maximum(metadata, 0.0) + offset)
         for values, mean, sd in ((metadata, self._mean, self._sd), (logarithm, self._log_mean, self._log_sd)):
+            spread = values.std(axis=0)
+            # What float32 cannot tell from a constant is one.
+            spread = np.where(spread > 1e-6 * np.abs(values).max(axis=0), spread, 1.0)
             mean.assign(values.mean(axis=0).astype(np.float32))
-            sd.assign(np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0).astype(np.float32))
+            sd.assign(spread.astype(np.float32))
         self._log_offset.assign(offset.astype(np.float32))
         self._has_log.assign(not_negative.astype(np.float32))
         self._start.assign(float(np.log(mean_scale)))

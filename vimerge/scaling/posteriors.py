@@ -1,5 +1,7 @@
 """The families of q(Σ): what a scaling model leaves uncertain."""
 
+import math
+
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -53,23 +55,28 @@ class LogNormal(ScalePosterior):
     Parameters
     ----------
     sd : float
-        Standard deviation of log Σ at the start, positive.
+        Standard deviation of log Σ at the start, positive and less than `prior_sd`.
     prior_sd : float
-        Standard deviation of log Σ under the prior, about the log of the mean scale; positive.
+        Standard deviation of log Σ under the prior, about the log of the mean scale. That of the posterior stays below
+        it: to be wider never pays, and an exponential of the network's output would overflow at unusual metadata.
     """
 
     n_parameters = 2
 
     def __init__(self, sd=0.05, prior_sd=1.0, **kwargs):
         super().__init__(**kwargs)
-        if not (sd > 0 and prior_sd > 0):
-            raise ValueError("The standard deviations of a log-normal scale must be positive.")
+        if not 0 < sd < prior_sd:
+            raise ValueError(
+                f"The standard deviation of a log-normal scale must be positive and below the prior's, {prior_sd}, not "
+                f"{sd}."
+            )
         self.sd, self.prior_sd = float(sd), float(prior_sd)
         self._prior_scale = Positive(self, "prior_scale", trainable=False)
 
     def distribution(self, raw):
         """A log-normal about the log scale, its sd learned with it."""
-        return tfd.LogNormal(raw[..., 0], self.sd * tf.exp(raw[..., 1]))
+        start = math.log(self.sd / (self.prior_sd - self.sd))
+        return tfd.LogNormal(raw[..., 0], self.prior_sd * tf.sigmoid(raw[..., 1] + start))
 
     def kl_divergence(self, distribution, sample):
         """KL to the prior in closed form."""
