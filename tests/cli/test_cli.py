@@ -22,6 +22,7 @@ FILES = {
     "run.json",
     "log.txt",
 }
+EVANS = ["--error-model", "evans"]
 SMALL = ["--epochs", "3", "--batch-size", "1000", "--seed", "5", "--quiet"]
 
 
@@ -35,7 +36,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(data, tmp_path_factory):
     output = tmp_path_factory.mktemp("merge") / "new" / "out"
-    assert main(["merge", str(data), "-o", str(output), "--anomalous", "--test-fraction", "0.1", *SMALL]) == 0
+    assert main(["merge", str(data), "-o", str(output), "--anomalous", "--test-fraction", "0.1", *EVANS, *SMALL]) == 0
     return output
 
 
@@ -87,7 +88,7 @@ def test_the_model_loads_and_predicts_what_was_written(folder, data):
 
 
 def test_the_same_seed_gives_the_same_file_byte_for_byte(folder, data, tmp_path):
-    arguments = ["merge", str(data), "-o", str(tmp_path), "--anomalous", "--test-fraction", "0.1", *SMALL]
+    arguments = ["merge", str(data), "-o", str(tmp_path), "--anomalous", "--test-fraction", "0.1", *EVANS, *SMALL]
     # Another process, so that nothing is left over from the first merge.
     subprocess.run([sys.executable, "-m", "vimerge.cli", *arguments], check=True)
     for name in ("merged.mtz", "predictions.mtz", "half_datasets.mtz"):

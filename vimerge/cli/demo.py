@@ -33,6 +33,8 @@ def run(arguments):
         quiet=getattr(arguments, "quiet", False),
         files=(observations,),
         reading={"anomalous": True},
+        # The simulation has errors that the sigmas do not tell of.
+        modelling={"error_model": "evans"},
         training={"epochs": arguments.epochs},
         seed=arguments.seed,
     )

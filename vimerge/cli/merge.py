@@ -33,7 +33,7 @@ def add_arguments(parser):
     model.add_argument("--surrogate", choices=("gamma", "rice", "folded-normal"), default="gamma", help="q(F)")
     model.add_argument("--likelihood", choices=("normal", "student-t"), default="student-t", help="of an intensity")
     model.add_argument("--dof", type=float, default=16.0, help="degrees of freedom of student-t")
-    model.add_argument("--error-model", choices=("none", "evans"), default="evans", help="SdFac, SdB, SdAdd, or none")
+    model.add_argument("--error-model", choices=("none", "evans"), default="none", help="evans learns SdFac, SdB, SdAdd")
     model.add_argument("--mc-samples", type=int, default=1, metavar="N", help="samples of each expectation")
 
     training = parser.add_argument_group("training")

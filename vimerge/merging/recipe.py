@@ -19,7 +19,7 @@ LIKELIHOODS = ("normal", "student-t")
 
 # Enough for the scale of some ten thousand observations; more data wants its passes, not more steps than these passes.
 STEPS, LEAST_EPOCHS = 2000, 20
-CONDITION_AT = (0.05, 0.1, 0.2, 0.4, 0.7)
+CONDITION_AT = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 
 
 def make_model(
@@ -28,7 +28,7 @@ def make_model(
     surrogate="gamma",
     likelihood="student-t",
     dof=16.0,
-    error_model="evans",
+    error_model="none",
     mc_samples=1,
     seed=None,
 ):
@@ -79,7 +79,7 @@ def make_model(
 def train(
     model, reflections, test=None, *, epochs=None, batch_size=8192, learning_rate=0.01, seed=0, callbacks=(), verbose=0
 ):
-    """Train a model with Adam, a rate that falls to zero by a cosine, and conditioning on the way.
+    """Train a model with Adam, a rate that falls to zero by a cosine, and with an error model conditioning on the way.
 
     Parameters
     ----------
@@ -111,10 +111,13 @@ def train(
     epochs = epochs or max(LEAST_EPOCHS, math.ceil(STEPS / len(batches)))
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(batches))
     model.compile(keras.optimizers.Adam(schedule, beta_2=0.99))
-    condition = ConditionSurrogate(reflections, [math.ceil(epochs * part) for part in CONDITION_AT])
+    if model.likelihood.error_model is not None:
+        # Sigmas taken as they are make the exact posterior narrower than it should be, and the scales follow it.
+        condition = ConditionSurrogate(reflections, [math.ceil(epochs * part) for part in CONDITION_AT])
+        callbacks = [condition, *callbacks]
     validation = {}
     if test is not None and len(test):
         validation = {"validation_data": test.dataset(shuffle=False), "validation_freq": max(1, epochs // 50)}
     record = Record()
-    model.fit(batches, epochs=epochs, verbose=verbose, callbacks=[condition, *callbacks, record], **validation)
+    model.fit(batches, epochs=epochs, verbose=verbose, callbacks=[*callbacks, record], **validation)
     return pd.DataFrame(record.rows).set_index("epoch")

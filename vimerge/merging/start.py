@@ -1,11 +1,11 @@
 """Where training starts: quick estimates of each reflection's F."""
 
 import numpy as np
-import tensorflow as tf
+
+from vimerge.merging.joint import CELLS, LogJoint
 
 GRID = 33  # eight standard deviations to either side of the mean in steps of less than half a one
 MOST_PASSES = 10
-CELLS = 4_000_000  # grid points × observations at once: bounds the memory to some hundred MB
 
 
 def conventional_moments(reflections, prior, mean_scale, over):
@@ -25,7 +25,7 @@ def conventional_moments(reflections, prior, mean_scale, over):
     Returns
     -------
     mean, sd : array, [R]
-        Of `over`. Those of the prior for reflections that were not observed.
+        Of `over`. A reflection that was not observed has the prior's mean intensity.
     """
     refl_id, n = reflections.refl_id, reflections.multiplicity
     intensity = reflections.iobs.astype(np.float64) / mean_scale
@@ -45,9 +45,6 @@ def conventional_moments(reflections, prior, mean_scale, over):
 def conditional_moments(model, reflections):
     """Mean and sd of the exact posterior of each F given the scales, by quadrature.
 
-    log p(F | I, Σ) = Σ_i log p(I_i | Σ_i F², σ_i) + log p(F) + const is evaluated on a grid that closes in on the mass
-    of each reflection in a few passes.
-
     Parameters
     ----------
     model : VariationalMergingModel
@@ -58,66 +55,51 @@ def conditional_moments(model, reflections):
     Returns
     -------
     mean, sd : array, [R]
-        Of the surrogate's `over`.
+        Of the surrogate's `over`, to about a hundredth of the sd; `vimerge.evidence.exact` is more accurate.
     """
-    order = np.argsort(reflections.refl_id, kind="stable")
-    sorted_id = reflections.refl_id[order]
-    number = len(model.asu)
-    mean, sd = np.empty(number), np.empty(number)
-    # Whole reflections, so many at once that their observations on the grid fit in memory.
-    starts = np.searchsorted(sorted_id, np.arange(number + 1))
-    first = 0
-    while first < number:
-        last = max(first + 1, np.searchsorted(starts, starts[first] + CELLS // GRID, side="right") - 1)
-        last = min(last, first + CELLS // GRID, number)
-        rows = np.sort(order[starts[first] : starts[last]])
-        mean[first:last], sd[first:last] = _chunk(model, reflections[rows], first, last)
-        first = last
+    return moments_on_grid(LogJoint(model, reflections), model.surrogate.over)
+
+
+def moments_on_grid(joint, over="amplitude"):
+    """Mean and sd of each posterior from a grid of F that closes in on its mass in a few passes.
+
+    Parameters
+    ----------
+    joint : LogJoint
+    over : {"amplitude", "intensity"}
+
+    Returns
+    -------
+    mean, sd : array, [R]
+        Of `over`.
+    """
+    mean, sd = np.empty(joint.number), np.empty(joint.number)
+    low, high = np.zeros(joint.number), joint.highest.copy()
+    unit = ((np.arange(GRID) + 0.5) / GRID)[:, np.newaxis]
+    ids = np.arange(joint.number)
+    for _ in range(MOST_PASSES):
+        step = (high[ids] - low[ids]) / GRID
+        f = low[ids] + GRID * step * unit
+        log_p = joint(f, ids, cells=CELLS)
+        weight = np.exp(log_p - log_p.max(axis=0))
+        weight /= weight.sum(axis=0)
+        f_mean, f_sd = _moments(weight, f)
+        coarse = step > 0.5 * f_sd
+        # A posterior narrower than a cell of the grid still has that cell's width.
+        f_sd = np.maximum(f_sd, step / np.sqrt(12))
+        if over == "amplitude":
+            mean[ids], sd[ids] = f_mean, f_sd
+        else:
+            mean[ids], i_sd = _moments(weight, f**2)
+            sd[ids] = np.maximum(i_sd, 2 * f_mean * step / np.sqrt(12))
+        # Only where it is too coarse, for each time the grid closes in it cuts off a little of the tails.
+        ids, f_mean, f_sd = ids[coarse], f_mean[coarse], f_sd[coarse]
+        if not len(ids):
+            break
+        low[ids], high[ids] = np.maximum(f_mean - 8 * f_sd, 0.0), f_mean + 8 * f_sd
     return mean, sd
 
 
-def _chunk(model, reflections, first, last):
-    """Posterior moments of the reflections first … last − 1, given all the observations of them."""
-    over, ids = model.surrogate.over, np.arange(first, last, dtype=np.int32)
-    prior = model.prior.distribution(ids, over="amplitude")
-    # 10 √⟨I⟩ is an amplitude that Wilson's prior exceeds with a probability below 1e-22; the data may still insist.
-    low = np.zeros(len(ids))
-    high = 10.0 * np.sqrt(model.prior(ids).numpy().astype(np.float64))
-    batch = scale = None
-    if len(reflections):
-        batch = next(iter(reflections.dataset(shuffle=False)))
-        scale = model.scaling(batch)
-        observed = np.maximum(reflections.iobs / scale.numpy().astype(np.float64), 0.0)
-        np.maximum.at(high, reflections.refl_id - first, 1.2 * np.sqrt(observed))
-    unit = ((np.arange(GRID) + 0.5) / GRID)[:, np.newaxis]
-    for _ in range(MOST_PASSES):
-        step = (high - low) / GRID
-        f = low + (high - low) * unit
-        log_p = prior.log_prob(tf.constant(f, tf.float32)).numpy().astype(np.float64)
-        if batch is not None:
-            log_p += _log_likelihood(model.likelihood, batch, scale, f, first)
-        weight = np.exp(log_p - log_p.max(axis=0))
-        weight /= weight.sum(axis=0)
-        f_mean = np.sum(weight * f, axis=0)
-        f_sd = np.sqrt(np.sum(weight * (f - f_mean) ** 2, axis=0))
-        coarse = step > 0.5 * f_sd
-        if not coarse.any():
-            break
-        # A posterior narrower than a cell of the grid still has that cell's width.
-        f_sd = np.maximum(f_sd, step / np.sqrt(12))
-        # Only where it is too coarse, for each time the grid closes in it cuts off a little of the tails.
-        low = np.where(coarse, np.maximum(f_mean - 8 * f_sd, 0.0), low)
-        high = np.where(coarse, f_mean + 8 * f_sd, high)
-    if over == "amplitude":
-        return f_mean, f_sd
-    mean = np.sum(weight * f**2, axis=0)
-    sd = np.sqrt(np.sum(weight * (f**2 - mean) ** 2, axis=0))
-    return mean, np.maximum(sd, 2 * f_mean * step / np.sqrt(12))
-
-
-def _log_likelihood(likelihood, batch, scale, f, first):
-    """Sum of the log densities of each reflection's observations, [GRID, R], at amplitudes f [GRID, R]."""
-    local = batch["refl_id"] - first
-    ipred = scale * tf.gather(tf.constant(f**2, tf.float32), local, axis=1)
-    log_prob = tf.transpose(likelihood(ipred, batch))
-    return tf.transpose(tf.math.unsorted_segment_sum(log_prob, local, f.shape[1])).numpy().astype(np.float64)
+def _moments(weight, x):
+    mean = np.sum(weight * x, axis=0)
+    return mean, np.sqrt(np.sum(weight * (x - mean) ** 2, axis=0))

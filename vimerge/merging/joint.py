@@ -1,0 +1,103 @@
+"""The joint density of a reflection's F and its observations, given the scales."""
+
+import numpy as np
+import tensorflow as tf
+
+from vimerge.reflections.errors import ReflectionDataError
+
+CELLS = 4_000_000  # values of F × observations at once: bounds the memory to some hundred MB
+
+
+class LogJoint:
+    """log p(I | F, Σ) and log p(F) of each reflection, at as many values of its F as are wanted.
+
+    With the scales known, reflections are independent:
+
+        log p(I_h, F_h | Σ) = Σ_{i: h(i) = h} log p(I_i | Σ_i F_h², σ_i) + log p(F_h)
+
+    The densities are computed in single precision, as in training, and summed over observations in double.
+
+    Parameters
+    ----------
+    model : VariationalMergingModel
+        Its mean scales, likelihood and prior are used.
+    reflections : Reflections
+        Observations of the model's ASU.
+
+    Raises
+    ------
+    ReflectionDataError
+        If the reflections are not those of the model, or if an observation is of several harmonics, whose posteriors
+        depend on each other.
+    """
+
+    def __init__(self, model, reflections):
+        model.check(reflections)
+        self.model, self.number = model, len(model.asu)
+        order = np.argsort(reflections.refl_id, kind="stable")
+        self._starts = np.searchsorted(reflections.refl_id[order], np.arange(self.number + 1))
+        self._batch = self._scale = None
+        highest = 10.0 * np.sqrt(model.prior(tf.range(self.number)).numpy().astype(np.float64))
+        if len(reflections):
+            batch = next(iter(reflections.dataset(shuffle=False)))
+            if len(batch["refl_id"]) != len(batch["iobs"]):
+                raise ReflectionDataError(
+                    "Observations of several harmonics tie reflections together: give the monochromatic ones alone."
+                )
+            scale = model.scaling(batch)
+            # Sorted, the observations of a reflection are a slice.
+            self._batch = {name: tf.gather(values, order) for name, values in batch.items()}
+            self._scale = tf.gather(scale, order)
+            observed = np.maximum(reflections.iobs / scale.numpy().astype(np.float64), 0.0)
+            np.maximum.at(highest, reflections.refl_id, 1.2 * np.sqrt(observed))
+        self.highest = highest
+        """An amplitude beyond which there is no mass, [R].
+
+        Wilson's prior exceeds 10 √⟨I⟩ with a probability below 1e-22; the data may still insist on more.
+        """
+
+    def __call__(self, f, refl_id, *, cells=CELLS):
+        """Log joint density, log p(I, F | Σ).
+
+        Parameters
+        ----------
+        f : array, [S, N]
+            S amplitudes for each of N reflections.
+        refl_id : array, int32 [N]
+            Which reflections, in any order; the same one may come again.
+        cells : int, optional
+            Amplitudes × observations to hold in memory at once.
+
+        Returns
+        -------
+        array, float64 [S, N]
+        """
+        return self.log_likelihood(f, refl_id, cells=cells) + self.log_prior(f, refl_id)
+
+    def log_prior(self, x, refl_id, over="amplitude"):
+        """Log density of the prior of `over` at x [S, N], float64 [S, N]."""
+        prior = self.model.prior.distribution(tf.constant(refl_id, tf.int32), over=over)
+        return prior.log_prob(tf.constant(x, tf.float32)).numpy().astype(np.float64)
+
+    def log_likelihood(self, x, refl_id, over="amplitude", *, cells=CELLS):
+        """Sum of the log densities of each reflection's observations at x [S, N] of `over`, float64 [S, N]."""
+        total = np.zeros(np.shape(x))
+        count = self._starts[refl_id + 1] - self._starts[refl_id]
+        observed = np.flatnonzero(count)
+        # Whole reflections, so many at once that their observations fit in memory.
+        part_of = np.cumsum(count[observed]) * len(x) // cells
+        for columns in np.split(observed, np.flatnonzero(np.diff(part_of)) + 1):
+            if len(columns):
+                intensity = np.square(x[:, columns]) if over == "amplitude" else x[:, columns]
+                total[:, columns] = self._sums(intensity, self._starts[refl_id[columns]], count[columns])
+        return total
+
+    def _sums(self, intensity, start, count):
+        first = np.cumsum(count) - count
+        column = np.repeat(np.arange(len(count)), count)
+        rows = tf.constant(np.arange(len(column)) + (start - first)[column])
+        batch = {name: tf.gather(values, rows) for name, values in self._batch.items()}
+        batch["harmonic_id"] = tf.range(len(column))
+        ipred = tf.gather(self._scale, rows) * tf.gather(tf.constant(intensity, tf.float32), column, axis=1)
+        log_prob = self.model.likelihood(ipred, batch).numpy().astype(np.float64)
+        return np.add.reduceat(log_prob, first, axis=1)
