@@ -43,6 +43,9 @@ def test_hypf(real_data):
     assert r.n_images == 84
     assert r.spacegroup.xhm() == "R 3:H"
     assert r.metadata_keys[:8] == ("BATCH", "FRACTIONCALC", "XDET", "YDET", "ROT", "WIDTH", "LP", "MPART")
+    code, number, which = (r.metadata[:, r.metadata_keys.index(key)] for key in ("MPART", "MPART_N", "MPART_I"))
+    np.testing.assert_array_equal(code, 100 * number + which)
+    assert (which <= number).all()
     mtz = gemmi.read_mtz_file(str(real_data / "hypf/hypf_unmerged.mtz"))
     odd = mtz.column_with_label("M/ISYM").array.astype(int) % 2 == 1
     acentric = ~r.asu.centric[r.refl_id]

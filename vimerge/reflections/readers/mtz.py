@@ -70,7 +70,19 @@ def read(path, space_group=None):
     others = [column for column in others if not (column.type == "Y" and column.label in _ISYM_NAMES)]
     columns = {column.label: np.array(column.array) for column in others}
     types = {column.label: column.type for column in others}
+    for name, values in _parts(columns.get("MPART")).items():
+        columns[name], types[name] = values, "I"
     return RawObservations(path, miller.as_hkl(hkl), columns, types, cell, spacegroup)
+
+
+def _parts(mpart):
+    """Split MOSFLM's code of a partial, 100 × (number of images it is on) + (which of them): two facts in one number.
+
+    `MPART_N` is the number of images and `MPART_I` which of them; fully recorded reflections are coded 0.
+    """
+    if mpart is None or not np.isfinite(mpart).all():
+        return {}
+    return {"MPART_N": np.floor(mpart / 100), "MPART_I": np.mod(mpart, 100)}
 
 
 def _open(path):
