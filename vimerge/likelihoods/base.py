@@ -3,14 +3,16 @@
 import keras
 import tensorflow as tf
 
-from vimerge.likelihoods.error_models import ErrorModel
+from vimerge.likelihoods.error_model import ErrorModel
+from vimerge.likelihoods.parameters import Parametric
 
 
-class Likelihood(keras.layers.Layer):
+class Likelihood(Parametric):
     """p(I | ΣF², σ): a noise family, with an error model or without, on single reflections or harmonics.
 
     A subclass fills one hook, `_distribution`, which makes the TFP distribution of the observed intensity from the
-    predicted one and its error. The base class sums the harmonics of an observation and applies the error model.
+    predicted one and its error. The base class sums the harmonics of an observation and applies the error model. What a
+    noise family learns itself is made in `__init__` with `add_positive` or `add_fraction`.
 
     Parameters
     ----------
@@ -39,9 +41,21 @@ class Likelihood(keras.layers.Layer):
         tfd.Distribution
             Batch shape [S, M].
         """
+        return self._distribution(*self.prediction(ipred, batch))
+
+    def prediction(self, ipred, batch):
+        """Predicted intensities of the observations, [S, M], and their errors, which broadcast to [S, M].
+
+        Parameters
+        ----------
+        ipred : tensor, float32 [S, N]
+            Predicted intensities ΣF², S samples of each prediction.
+        batch : dict of tensors
+            A batch.
+        """
         total = self.sum_harmonics(ipred, batch)
         sigma = batch["sigiobs"] if self.error_model is None else self.error_model(total, batch)
-        return self._distribution(total, sigma)
+        return total, sigma
 
     def call(self, ipred, batch):
         """Log density of the observations `iobs`, float32 [S, M]."""
@@ -61,8 +75,11 @@ class Likelihood(keras.layers.Layer):
             self.error_model.adapt(reflections)
 
     def parameters(self):
-        """Learned numbers by their usual names, a dict of floats."""
-        return {} if self.error_model is None else self.error_model.parameters()
+        """Learned numbers by their usual names, a dict of floats and (nested) lists of floats.
+
+        Those of the noise family come first, then those of the error model.
+        """
+        return {**super().parameters(), **({} if self.error_model is None else self.error_model.parameters())}
 
     def _distribution(self, ipred, sigma):
         """Make the distribution of the observed intensity; both arguments broadcast to [S, M]."""

@@ -1,45 +1,10 @@
-"""Error models: from the errors estimated at integration to those that the data show."""
+"""The error model of SCALA and AIMLESS."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from vimerge.distributions.positive import Positive
-
-
-class ErrorModel(keras.layers.Layer):
-    """σ of an observation given the σ of integration and the predicted intensity.
-
-    A subclass makes its parameters in `__init__` with `add_positive` and fills one hook, `_sigma`.
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self._positive = {}
-
-    def add_positive(self, name, initial=1.0, shape=()):
-        """Add a positive parameter, learned with the rest; its `.value` is a tensor."""
-        self._positive[name] = Positive(self, name, initial, shape)
-        return self._positive[name]
-
-    def call(self, ipred, batch):
-        """The errors, float32 [S, M], given the predicted intensities of the observations [S, M] and the batch."""
-        return self._sigma(batch["sigiobs"], ipred, batch)
-
-    def adapt(self, reflections):
-        """Take what is needed from the data before training: units, above all."""
-        self._adapt(reflections)
-
-    def parameters(self):
-        """Learned numbers by name, a dict of floats."""
-        return {name: float(p.value) for name, p in self._positive.items() if p.log.shape == ()}
-
-    def _adapt(self, reflections):
-        pass
-
-    def _sigma(self, sigiobs, ipred, batch):
-        """Make σ, positive, from `sigiobs` [M] and `ipred` [S, M]."""
-        raise NotImplementedError
+from vimerge.likelihoods.error_model import ErrorModel
 
 
 @keras.saving.register_keras_serializable(package="vimerge")
