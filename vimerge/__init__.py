@@ -7,6 +7,7 @@ import importlib
 
 _MODULES = (
     "distributions",
+    "evidence",
     "likelihoods",
     "merging",
     "priors",

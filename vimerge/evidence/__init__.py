@@ -1,0 +1,21 @@
+"""log p(I): the evidence behind a trained model, and how far its posteriors are from exact."""
+
+from vimerge.evidence.correction import Corrected, corrected_moments
+from vimerge.evidence.exact import Exact, exact
+from vimerge.evidence.inference_data import to_inference_data
+from vimerge.evidence.monte_carlo import Estimate, elbo, importance, naive
+from vimerge.evidence.pareto import Smoothed, psis
+
+__all__ = [
+    "Corrected",
+    "Estimate",
+    "Exact",
+    "Smoothed",
+    "corrected_moments",
+    "elbo",
+    "exact",
+    "importance",
+    "naive",
+    "psis",
+    "to_inference_data",
+]

@@ -1,0 +1,222 @@
+"""The evidence by Monte Carlo: over the prior, by importance sampling, and the lower bound."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from vimerge.distributions import has_analytic_kl, kl_divergence
+from vimerge.merging.joint import CELLS, LogJoint
+
+
+class Estimate(NamedTuple):
+    """An estimate of the log evidence of each reflection and its standard error, float64 [R], in nats."""
+
+    log_evidence: np.ndarray
+    standard_error: np.ndarray
+
+    @property
+    def total(self):
+        """Log evidence of all the observations: reflections are independent given the scales."""
+        return float(self.log_evidence.sum())
+
+
+class Draws(NamedTuple):
+    """K samples x from q of each of N reflections, [K, N], with the logarithms of the densities there."""
+
+    x: np.ndarray
+    log_likelihood: np.ndarray
+    log_prior: np.ndarray
+    log_q: np.ndarray
+
+    @property
+    def log_joint(self):
+        """The logarithm of p(I, x | Σ), −∞ where the posterior has no density."""
+        return _no_nan(self.log_likelihood + self.log_prior)
+
+    @property
+    def log_weight(self):
+        """The logarithm of p(I, x | Σ)/q(x), −∞ where the posterior has no density."""
+        return _no_nan(self.log_likelihood + self.log_prior - self.log_q)
+
+
+def draw(joint, refl_id, samples, seed, *, from_prior=0):
+    """Draw from the surrogate, and maybe from the prior.
+
+    Parameters
+    ----------
+    joint : LogJoint
+    refl_id : array, int [N]
+        Which reflections.
+    samples : int
+        K, for each reflection, from q.
+    seed : tuple of two int
+    from_prior : int, optional
+        How many more are drawn from the prior; they come last.
+
+    Returns
+    -------
+    Draws
+
+    Raises
+    ------
+    ValueError
+        If the surrogate has no density for each reflection alone.
+    """
+    surrogate, ids = joint.model.surrogate, tf.constant(refl_id, tf.int32)
+    q = surrogate.distribution(ids)
+    x = surrogate.sample(q, samples, tf.constant(seed, tf.int32))
+    if from_prior:
+        prior = joint.model.prior.distribution(ids, over=surrogate.over)
+        x = tf.concat([x, surrogate.sample(prior, from_prior, tf.constant(seed, tf.int32) + 7919)], axis=0)
+    log_q, x = (t.numpy().astype(np.float64) for t in (q.log_prob(x), x))
+    if log_q.shape != x.shape:
+        raise ValueError(
+            f"Importance sampling needs a surrogate whose reflections are independent; {type(surrogate).__name__} is "
+            "of all of them together."
+        )
+    over = surrogate.over
+    return Draws(x, joint.log_likelihood(x, refl_id, over), joint.log_prior(x, refl_id, over), log_q)
+
+
+def naive(model, reflections, samples=1000, seed=0):
+    """Average the likelihood over samples of the prior: unbiased for p(I), and poor where the data are strong.
+
+        p(I_h | Σ) ≈ (1/K) Σ_k p(I_h | F_k, Σ),  F_k ~ p(F)
+
+    Parameters
+    ----------
+    model : VariationalMergingModel
+        Its mean scales, likelihood and prior are used.
+    reflections : Reflections
+        Observations of the model's ASU, monochromatic.
+    samples : int, optional
+        K, for each reflection.
+    seed : int, optional
+        Fixes the samples.
+
+    Returns
+    -------
+    Estimate
+    """
+    joint = LogJoint(model, reflections)
+    ids = np.arange(joint.number)
+    prior = model.prior.distribution(tf.constant(ids, tf.int32))
+    mean = _LogMean(joint.number)
+    for number, size in _chunks(samples, joint.number):
+        f = prior.sample(size, seed=tf.constant((seed, number), tf.int32)).numpy().astype(np.float64)
+        mean.add(_no_nan(joint.log_likelihood(f, ids)))
+    return mean.result()
+
+
+def importance(model, reflections, samples=1000, seed=0):
+    """The importance-weighted bound [1]_ over the surrogate.
+
+        log p(I_h | Σ) ≥ E log (1/K) Σ_k p(I_h | F_k, Σ) p(F_k) / q(F_k),  F_k ~ q(F)
+
+    One sample gives the ELBO; more tighten it, to log p(I) in the limit.
+
+    Parameters
+    ----------
+    model : VariationalMergingModel
+        Its mean scales, surrogate, likelihood and prior are used.
+    reflections : Reflections
+        Observations of the model's ASU, monochromatic.
+    samples : int, optional
+        K, for each reflection.
+    seed : int, optional
+        Fixes the samples.
+
+    Returns
+    -------
+    Estimate
+
+    References
+    ----------
+    .. [1] Burda, Y., Grosse, R. & Salakhutdinov, R. (2016). Importance weighted autoencoders. ICLR.
+    """
+    joint = LogJoint(model, reflections)
+    mean = _LogMean(joint.number)
+    for number, size in _chunks(samples, joint.number):
+        mean.add(draw(joint, np.arange(joint.number), size, (seed, number)).log_weight)
+    return mean.result()
+
+
+def elbo(model, reflections, samples=1000, seed=0):
+    """The evidence lower bound of each reflection, as it is trained but with the mean scales.
+
+        ELBO_h = E_q [ Σ_i log p(I_i | Σ_i F², σ_i) ] − KL[q(F) || p(F)]
+
+    The divergence is in closed form where there is one.
+
+    Parameters
+    ----------
+    model : VariationalMergingModel
+        Its mean scales, surrogate, likelihood and prior are used.
+    reflections : Reflections
+        Observations of the model's ASU, monochromatic.
+    samples : int, optional
+        Of each reflection.
+    seed : int, optional
+        Fixes the samples.
+
+    Returns
+    -------
+    Estimate
+    """
+    joint = LogJoint(model, reflections)
+    ids = np.arange(joint.number)
+    q = model.surrogate.distribution()
+    p = model.prior.distribution(over=model.surrogate.over)
+    closed = has_analytic_kl(q, p)
+    total, square = np.zeros(joint.number), np.zeros(joint.number)
+    reference = None
+    for number, size in _chunks(samples, joint.number):
+        draws = draw(joint, ids, size, (seed, number))
+        terms = draws.log_likelihood if closed else draws.log_weight
+        reference = terms[0] if reference is None else reference
+        # Squares of differences from a typical value keep their digits.
+        total += (terms - reference).sum(axis=0)
+        square += ((terms - reference) ** 2).sum(axis=0)
+    mean = total / samples
+    error = np.sqrt(np.maximum(square / samples - mean**2, 0.0) / samples)
+    kl = kl_divergence(q, p).numpy().astype(np.float64) if closed else 0.0
+    return Estimate(reference + mean - kl, error)
+
+
+class _LogMean:
+    """The logarithm of a mean of exponentials, gathered chunk by chunk without overflow."""
+
+    def __init__(self, number):
+        self._peak = np.full(number, -np.inf)
+        self._sum, self._square, self._count = np.zeros(number), np.zeros(number), 0
+
+    def add(self, log_values):
+        peak = np.maximum(self._peak, log_values.max(axis=0))
+        finite = np.where(np.isfinite(peak), peak, 0.0)
+        shrink = np.exp(self._peak - finite)
+        values = np.exp(log_values - finite)
+        self._sum = self._sum * shrink + values.sum(axis=0)
+        self._square = self._square * shrink**2 + np.square(values).sum(axis=0)
+        self._peak, self._count = peak, self._count + len(log_values)
+
+    def result(self):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_mean = self._peak + np.log(self._sum / self._count)
+            relative = self._square / self._sum**2 - 1.0 / self._count
+        none = self._sum == 0
+        return Estimate(np.where(none, -np.inf, log_mean), np.where(none, np.inf, np.sqrt(np.maximum(relative, 0.0))))
+
+
+def _chunks(samples, number):
+    """Number and size of chunks of samples that fit in memory, from the first to the last."""
+    if samples < 1:
+        raise ValueError(f"The number of samples must be 1 or more, not {samples}.")
+    size = max(1, min(samples, CELLS // number))
+    for chunk, first in enumerate(range(0, samples, size)):
+        yield chunk, min(size, samples - first)
+
+
+def _no_nan(log_density):
+    """−∞ for what has no density: outside its support a distribution may give NaN."""
+    return np.where(np.isnan(log_density), -np.inf, log_density)
