@@ -26,6 +26,15 @@ def _gamma(a, b):
     return scipy.stats.gamma(a, scale=1 / b)
 
 
+def _truncated(a, b):
+    # SciPy's entropy does not take an infinite end.
+    return scipy.stats.truncnorm(-a / b, 40.0, loc=a, scale=b)
+
+
+def _weibull(a, b):
+    return scipy.stats.weibull_min(a, scale=b)
+
+
 def _by_centricity(a, b):
     centric = np.arange(np.shape(a)[-1]) % 2 == 0
     return vd.ByCentricity(centric, vd.FoldedNormal(a, b), vd.Rice(a, b))
@@ -60,6 +69,8 @@ MEMBERS = [
     Member(vd.FoldedNormal, vd.FoldedNormal, _folded),
     Member(vd.ByCentricity, _by_centricity, Mixed),
     Member(vd.Gamma, vd.Gamma, _gamma),
+    Member(vd.TruncatedNormal, vd.TruncatedNormal, _truncated),
+    Member(vd.Weibull, vd.Weibull, _weibull),
 ]
 
 

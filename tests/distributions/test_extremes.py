@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import vimerge.distributions as vd
 
-AMPLITUDES = [vd.Rice, vd.FoldedNormal]
+AMPLITUDES = [vd.Rice, vd.FoldedNormal, vd.TruncatedNormal]
 
 
 @functools.cache

@@ -16,6 +16,8 @@ POSTERIORS = [
     tfd.Gamma(3.3, 2 * ONE),
     tfd.LogNormal(0.3, 0.5 * ONE),
     tfd.Weibull(2.5, 1.7 * ONE),
+    vd.Weibull(2.5, 1.7 * ONE),
+    vd.Weibull(40.0, 1.7 * ONE),
 ]
 PRIORS = [
     tfd.Exponential(0.7 * ONE),
@@ -37,6 +39,14 @@ def quadrature(q, p):
 @pytest.mark.parametrize("q", POSTERIORS, ids=lambda d: d.name)
 @pytest.mark.parametrize("p", PRIORS, ids=lambda d: d.name)
 def test_closed_forms(q, p):
+    assert vd.has_analytic_kl(q, p)
+    np.testing.assert_allclose(vd.kl_divergence(q, p), quadrature(q, p), rtol=1e-6)
+
+
+@pytest.mark.parametrize("loc", [-30.0, -1.0, 0.0, 2.0, 4.0])
+@pytest.mark.parametrize("p", [PRIORS[0], PRIORS[4]], ids=lambda d: d.name)
+def test_closed_forms_of_the_truncated_normal(loc, p):
+    q = vd.TruncatedNormal(loc, 0.7 * ONE)
     assert vd.has_analytic_kl(q, p)
     np.testing.assert_allclose(vd.kl_divergence(q, p), quadrature(q, p), rtol=1e-6)
 

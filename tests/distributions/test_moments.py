@@ -20,9 +20,12 @@ AMPLITUDES = [
     tfd.HalfNormal(1.7 * ONE),
     tfd.Weibull(2.0, 1.7 * ONE),
     tfd.Weibull(30.0, 1.7 * ONE),
+    vd.Weibull(0.8, 1.7 * ONE),
+    vd.Weibull(30.0, 1.7 * ONE),
     vd.ByCentricity(True, tfd.HalfNormal(1.7 * ONE), tfd.Weibull(2.0, 1.7 * ONE)),
     vd.ByCentricity(False, vd.FoldedNormal(0.8, ONE), vd.Rice(0.8, ONE)),
 ]
+TRUNCATED = [vd.TruncatedNormal(loc, 1.5 * ONE) for loc in (-12.0, -2.0, 0.0, 1.3, 20.0)]
 INTENSITIES = [d for d in AMPLITUDES if not isinstance(d, vd.Rice | vd.FoldedNormal)][:-1]
 
 
@@ -41,7 +44,7 @@ def _name(d):
 
 @pytest.mark.parametrize(
     ("d", "over"),
-    [(d, "amplitude") for d in AMPLITUDES] + [(d, "intensity") for d in INTENSITIES],
+    [(d, "amplitude") for d in AMPLITUDES + TRUNCATED] + [(d, "intensity") for d in INTENSITIES + TRUNCATED],
     ids=lambda x: getattr(x, "name", x),
 )
 def test_moments_by_quadrature(d, over):

@@ -17,12 +17,19 @@ MEMBERS = [
     (surrogates.Gamma, "amplitude"),
     (surrogates.RiceWoolfson, "amplitude"),
     (surrogates.FoldedNormal, "amplitude"),
+    (surrogates.TruncatedNormal, "amplitude"),
+    (surrogates.TruncatedNormal, "intensity"),
+    (surrogates.LogNormal, "amplitude"),
+    (surrogates.LogNormal, "intensity"),
+    (surrogates.Weibull, "amplitude"),
+    (surrogates.Weibull, "intensity"),
 ]
 
-# The lowest mean/sd that each family has: that of |complex normal|, |normal|, and none.
+# The lowest mean/sd that each family has: that of |complex normal|, |normal|, the exponential, and none.
 LOWEST_RATIO = {
     surrogates.RiceWoolfson: np.sqrt(np.pi / (4 - np.pi)),
     surrogates.FoldedNormal: np.sqrt(2 / (np.pi - 2)),
+    surrogates.TruncatedNormal: 1.0,
 }
 
 

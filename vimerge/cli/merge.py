@@ -9,6 +9,11 @@ from vimerge.cli.quiet import import_tensorflow
 
 HELP = "scale and merge unmerged reflections"
 
+# The names that vimerge.merging.recipe knows: to ask it would import TensorFlow for the sake of help.
+SURROGATES = ("gamma", "rice", "folded-normal", "truncated-normal", "log-normal", "weibull")
+LIKELIHOODS = ("normal", "student-t")
+ERROR_MODELS = ("none", "evans")
+
 
 def add_arguments(parser):
     """Describe the options of `vimerge merge`."""
@@ -30,10 +35,10 @@ def add_arguments(parser):
     )
 
     model = parser.add_argument_group("model")
-    model.add_argument("--surrogate", choices=("gamma", "rice", "folded-normal"), default="gamma", help="q(F)")
-    model.add_argument("--likelihood", choices=("normal", "student-t"), default="student-t", help="of an intensity")
+    model.add_argument("--surrogate", choices=SURROGATES, default="gamma", help="q(F)")
+    model.add_argument("--likelihood", choices=LIKELIHOODS, default="student-t", help="of an intensity")
     model.add_argument("--dof", type=float, default=16.0, help="degrees of freedom of student-t")
-    model.add_argument("--error-model", choices=("none", "evans"), default="none", help="evans learns SdFac, SdB, SdAdd")
+    model.add_argument("--error-model", choices=ERROR_MODELS, default="none", help="evans learns SdFac, SdB, SdAdd")
     model.add_argument("--mc-samples", type=int, default=1, metavar="N", help="samples of each expectation")
 
     training = parser.add_argument_group("training")

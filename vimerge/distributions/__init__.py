@@ -6,6 +6,8 @@ from .gamma import Gamma
 from .kl import has_analytic_kl, kl_divergence
 from .moments import Moments, moments, power_moments, raw_moment
 from .rice import Rice
+from .truncated_normal import TruncatedNormal
+from .weibull import Weibull
 
 __all__ = [
     "ByCentricity",
@@ -13,6 +15,8 @@ __all__ = [
     "Gamma",
     "Moments",
     "Rice",
+    "TruncatedNormal",
+    "Weibull",
     "has_analytic_kl",
     "kl_divergence",
     "moments",

@@ -11,6 +11,8 @@ from . import gamma_functions
 from .by_centricity import ByCentricity
 from .gamma import Gamma, log_rate
 from .moments import raw_moment
+from .truncated_normal import TruncatedNormal
+from .weibull import Weibull
 
 tfd = tfp.distributions
 
@@ -93,8 +95,9 @@ def _(q: tfd.LogNormal):
     return -0.5 * tf.convert_to_tensor(q.scale) ** 2
 
 
-@_log_gap.register
-def _(q: tfd.Weibull):
+@_log_gap.register(tfd.Weibull)
+@_log_gap.register(Weibull)
+def _(q):
     h = 1.0 / tf.convert_to_tensor(q.concentration)
     return -np.euler_gamma * h - tf.math.lgamma(1.0 + h)
 
@@ -116,8 +119,9 @@ def _(q: tfd.LogNormal, order, scale):
     return tf.exp(order * (q.loc - tf.math.log(scale)) + 0.5 * (order * q.scale) ** 2)
 
 
-@_expected_power.register
-def _(q: tfd.Weibull, order, scale):
+@_expected_power.register(tfd.Weibull)
+@_expected_power.register(Weibull)
+def _(q, order, scale):
     return (q.scale / scale) ** order * tf.exp(tf.math.lgamma(1.0 + order / q.concentration))
 
 
@@ -132,6 +136,11 @@ def _(p: tfd.Gamma, q):
     alpha, rate = tf.convert_to_tensor(p.concentration), tf.exp(log_rate(p))
     at_mean = gamma_functions.log_density(*_broadcast(alpha, rate * raw_moment(q, 1))) + log_rate(p)
     return at_mean + (alpha - 1.0) * _log_gap(q)
+
+
+@_expected_log_prob.register
+def _(p: tfd.Exponential, q):
+    return tf.math.log(p.rate) - p.rate * raw_moment(q, 1)
 
 
 @_expected_log_prob.register
@@ -166,6 +175,11 @@ for _q, _p in (
     (tfd.LogNormal, tfd.Weibull),
     (tfd.LogNormal, tfd.HalfNormal),
     (tfd.Weibull, tfd.HalfNormal),
+    (Weibull, tfd.Gamma),
+    (Weibull, tfd.Weibull),
+    (Weibull, tfd.HalfNormal),
+    (TruncatedNormal, tfd.Exponential),
+    (TruncatedNormal, tfd.HalfNormal),
 ):
     tfd.RegisterKL(_q, _p)(_closed_form)
 

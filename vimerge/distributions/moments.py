@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_probability as tfp
-from scipy.special import zeta
 
 from . import gamma_functions
 from .amplitude import GaussianLength
 from .gamma import log_rate
+from .truncated_normal import TruncatedNormal
+from .weibull import Weibull, relative_spread
 
 tfd = tfp.distributions
 
@@ -195,16 +196,21 @@ def _(distribution: tfd.Weibull, order):
     return distribution.scale**order * tf.exp(tf.math.lgamma(1.0 + order / shape))
 
 
-@power_moments.register
-def _(distribution: tfd.Weibull, power):
-    # (sd/mean)² = Γ(1+2h)/Γ(1+h)² - 1 with h = power/concentration.
-    h = power / tf.convert_to_tensor(distribution.concentration)
+@power_moments.register(tfd.Weibull)
+@power_moments.register(Weibull)
+def _(distribution, power):
     mean = raw_moment(distribution, power)
-    small = h < 0.1
-    # log Γ(1+h) = -γh + Σ ζ(k) (-h)^k/k, so that the linear terms cancel on paper.
-    coefficients = [zeta(k) * (-1.0) ** k * (2.0**k - 2.0) / k for k in range(2, 16)]
-    near = tf.minimum(h, 0.1)
-    series = near**2 * tf.math.polyval([tf.constant(c, h.dtype) for c in coefficients[::-1]], near)
-    far = tf.maximum(h, 0.1)
-    log_ratio = tf.where(small, series, tf.math.lgamma(1.0 + 2.0 * far) - 2.0 * tf.math.lgamma(1.0 + far))
-    return mean, mean * tf.sqrt(tf.math.expm1(log_ratio))
+    return mean, mean * relative_spread(power / tf.convert_to_tensor(distribution.concentration))
+
+
+@power_moments.register
+def _(distribution: TruncatedNormal, power):
+    loc, scale = distribution.broadcast_parameters()
+    if power == 0.5:
+        mean, variance = distribution.reduced_root_moments(loc / scale)
+        return tf.sqrt(scale) * mean, tf.sqrt(scale) * tf.sqrt(variance)
+    if power == 1.0:
+        return distribution.mean(), distribution.stddev()
+    if power == 2.0:
+        return distribution.raw_moment(2), scale**2 * tf.sqrt(distribution.reduced_square_variance(loc / scale))
+    raise ValueError(f"The moments of x^{power} of a truncated normal are not known, but of powers ½, 1 and 2.")

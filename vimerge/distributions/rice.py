@@ -4,12 +4,9 @@ import math
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from .amplitude import GaussianLength
 from .bessel import bessel_ratio_complement, bessel_ratio_derivative, log_bessel_i0e
-
-tfb = tfp.bijectors
 
 _N_TERMS = 16
 
@@ -57,7 +54,6 @@ class Rice(GaussianLength):
     """
 
     dimension = 2
-    _loc_bijector = staticmethod(tfb.Softplus)
 
     def reduced_log_density(self, d, a, r):
         """Log density of r."""

@@ -13,6 +13,9 @@ SURROGATES = {
     "gamma": surrogates.Gamma,
     "rice": surrogates.RiceWoolfson,
     "folded-normal": surrogates.FoldedNormal,
+    "truncated-normal": surrogates.TruncatedNormal,
+    "log-normal": surrogates.LogNormal,
+    "weibull": surrogates.Weibull,
 }
 ERROR_MODELS = {"none": lambda: None, "evans": likelihoods.Evans2011}
 LIKELIHOODS = ("normal", "student-t")
@@ -38,7 +41,7 @@ def make_model(
     ----------
     reflections : Reflections
         What it will be trained on.
-    surrogate : {"gamma", "rice", "folded-normal"}
+    surrogate : {"gamma", "rice", "folded-normal", "truncated-normal", "log-normal", "weibull"}
     likelihood : {"normal", "student-t"}
     dof : float
         Degrees of freedom of "student-t".

@@ -3,6 +3,9 @@
 from vimerge.surrogates.base import Surrogate
 from vimerge.surrogates.folded_normal import FoldedNormal
 from vimerge.surrogates.gamma import Gamma
+from vimerge.surrogates.log_normal import LogNormal
 from vimerge.surrogates.rice_woolfson import RiceWoolfson
+from vimerge.surrogates.truncated_normal import TruncatedNormal
+from vimerge.surrogates.weibull import Weibull
 
-__all__ = ["FoldedNormal", "Gamma", "RiceWoolfson", "Surrogate"]
+__all__ = ["FoldedNormal", "Gamma", "LogNormal", "RiceWoolfson", "Surrogate", "TruncatedNormal", "Weibull"]
