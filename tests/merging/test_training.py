@@ -17,6 +17,11 @@ SURROGATES = [
     (surrogates.Gamma, "amplitude"),
     (surrogates.RiceWoolfson, "amplitude"),
     (surrogates.FoldedNormal, "amplitude"),
+    *(
+        (cls, over)
+        for cls in (surrogates.TruncatedNormal, surrogates.LogNormal, surrogates.Weibull)
+        for over in cls.allowed_over
+    ),
 ]
 LOGGED = {"elbo", "log_likelihood", "kl_f", "kl_scale", "loss", "grad_norm", "skipped"}
 

@@ -10,7 +10,7 @@ from vimerge.likelihoods.base import Likelihood
 tfd = tfp.distributions
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.likelihoods")
 class ContaminatedNormal(Likelihood):
     """Normally distributed errors, and a fraction ε of outliers whose errors are w times larger [1]_.
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from vimerge.likelihoods.error_model import ErrorModel
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.likelihoods")
 class Evans2011(ErrorModel):
     """The error model of SCALA and AIMLESS [1]_.
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from vimerge.likelihoods.error_model import ErrorModel
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.likelihoods")
 class Neural(ErrorModel):
     """A small network of σ, the predicted intensity and, if wanted, metadata; positive, and increasing with σ.
 

@@ -9,7 +9,7 @@ from vimerge.likelihoods.base import Likelihood
 tfd = tfp.distributions
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.likelihoods")
 class Normal(Likelihood):
     """Normally distributed errors."""
 
@@ -17,7 +17,7 @@ class Normal(Likelihood):
         return tfd.Normal(ipred, sigma)
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.likelihoods")
 class Laplace(Likelihood):
     """Errors with Laplace's distribution, whose tails fall off exponentially.
 

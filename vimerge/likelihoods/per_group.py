@@ -9,7 +9,7 @@ from vimerge.likelihoods.error_model import ErrorModel
 GROUPS = ("image", "file")
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.likelihoods")
 class PerGroup(ErrorModel):
     """Another error model, with its own numbers for each group of observations.
 

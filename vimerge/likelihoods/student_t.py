@@ -9,7 +9,7 @@ from vimerge.likelihoods.base import Likelihood
 tfd = tfp.distributions
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.likelihoods")
 class StudentT(Likelihood):
     """Errors with Student's t distribution, whose tails make outliers harmless.
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from vimerge.likelihoods.error_model import ErrorModel
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.likelihoods")
 class XDS(ErrorModel):
     """The error model of XDS, as CORRECT refines and prints it [1]_.
 

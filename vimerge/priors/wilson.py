@@ -13,7 +13,7 @@ from vimerge.priors.falloff import smooth_falloff
 tfd = tfp.distributions
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.priors")
 class Wilson(Prior):
     """Amplitudes of a crystal of many randomly placed atoms [1]_.
 

@@ -9,7 +9,7 @@ from vimerge.scaling.base import Scaling
 LOG_OFFSET = 0.01
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.scaling")
 class MLP(Scaling):
     """A residual multilayer perceptron whose output is the logarithm of the scale.
 

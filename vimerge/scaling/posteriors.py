@@ -35,7 +35,7 @@ class ScalePosterior(keras.layers.Layer):
         """Centre the prior on a mean scale."""
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.scaling")
 class Delta(ScalePosterior):
     """A point: the scale is a deterministic function of the metadata, and there is no KL."""
 
@@ -48,7 +48,7 @@ class Delta(ScalePosterior):
         return tf.zeros_like(sample[0])
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.scaling")
 class LogNormal(ScalePosterior):
     """A log-normal scale with a log-normal prior.
 

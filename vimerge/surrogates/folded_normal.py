@@ -8,7 +8,7 @@ from vimerge.surrogates.base import Surrogate
 from vimerge.surrogates.location_scale import FOLDED_NORMAL, invert_moments
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.surrogates")
 class FoldedNormal(Surrogate):
     """Folded normal posterior of the amplitude, |N(loc, scale²)|, for centric and acentric reflections alike."""
 

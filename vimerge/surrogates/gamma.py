@@ -7,7 +7,7 @@ from vimerge.distributions import Gamma as GammaDistribution
 from vimerge.surrogates.base import Surrogate
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.surrogates")
 class Gamma(Surrogate):
     """Gamma posterior of the amplitude or of the intensity.
 

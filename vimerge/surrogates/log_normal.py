@@ -8,7 +8,7 @@ import tensorflow_probability as tfp
 from vimerge.surrogates.base import Surrogate
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.surrogates")
 class LogNormal(Surrogate):
     """Log-normal posterior of the amplitude or of the intensity, ``median exp(scale n)`` with n standard normal.
 

@@ -8,7 +8,7 @@ from vimerge.surrogates.base import Surrogate
 from vimerge.surrogates.location_scale import FOLDED_NORMAL, RICE, invert_moments
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.surrogates")
 class RiceWoolfson(Surrogate):
     """Rice posterior of acentric amplitudes and folded normal posterior of centric ones.
 

@@ -8,7 +8,7 @@ from vimerge.surrogates.base import Surrogate
 from vimerge.surrogates.location_scale import TRUNCATED_NORMAL, invert_moments
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.surrogates")
 class TruncatedNormal(Surrogate):
     """Normal posterior of the amplitude or of the intensity, truncated to positive values.
 

@@ -10,7 +10,7 @@ from vimerge.distributions import Weibull as WeibullDistribution
 from vimerge.surrogates.base import Surrogate
 
 
-@keras.saving.register_keras_serializable(package="vimerge")
+@keras.saving.register_keras_serializable(package="vimerge.surrogates")
 class Weibull(Surrogate):
     """Weibull posterior of the amplitude or of the intensity.
 
