@@ -1,6 +1,7 @@
 """The ELBO, the model that trains it, and what comes out."""
 
-from vimerge.merging import crossvalidation, results
+# The recipe imports every family, so that Keras knows all their members when it loads a model.
+from vimerge.merging import crossvalidation, recipe, results
 from vimerge.merging.callbacks import ConditionSurrogate, NonFiniteGradientError, NonFiniteGuard, ProgressBar
 from vimerge.merging.model import ELBO, VariationalMergingModel
 from vimerge.merging.seed import set_seed
@@ -13,6 +14,7 @@ __all__ = [
     "ProgressBar",
     "VariationalMergingModel",
     "crossvalidation",
+    "recipe",
     "results",
     "set_seed",
 ]
