@@ -22,6 +22,10 @@ def _folded(a, b):
     return scipy.stats.foldnorm(a / b, scale=b)
 
 
+def _square_of_rice(a, b):
+    return scipy.stats.ncx2(2, (a / b) ** 2, scale=b**2)
+
+
 def _gamma(a, b):
     return scipy.stats.gamma(a, scale=1 / b)
 
@@ -68,6 +72,7 @@ MEMBERS = [
     Member(vd.Rice, vd.Rice, _rice),
     Member(vd.FoldedNormal, vd.FoldedNormal, _folded),
     Member(vd.ByCentricity, _by_centricity, Mixed),
+    Member(vd.Squared, lambda a, b: vd.Squared(vd.Rice(a, b)), _square_of_rice),
     Member(vd.Gamma, vd.Gamma, _gamma),
     Member(vd.TruncatedNormal, vd.TruncatedNormal, _truncated),
     Member(vd.Weibull, vd.Weibull, _weibull),

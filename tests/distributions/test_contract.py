@@ -207,6 +207,12 @@ def test_arguments_are_checked(member):
         with pytest.raises(ValueError, match="same dtype"):
             vd.ByCentricity(True, vd.Rice(1.0, 1.0), vd.Rice(np.float64(1.0), np.float64(1.0)))
         return
+    if member.cls is vd.Squared:
+        with pytest.raises(TypeError, match="needs the distribution of an amplitude, Rice or FoldedNormal, not"):
+            vd.Squared(vd.Gamma(1.0, 1.0))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must be"):
+            vd.Squared(vd.Rice(1.0, 1.0), validate_args=True).log_prob(-1.0)
+        return
     with pytest.raises(tf.errors.InvalidArgumentError, match="must be positive"):
         member.cls(1.0, -1.0, validate_args=True)
     with pytest.raises(tf.errors.InvalidArgumentError, match="must be"):

@@ -10,17 +10,20 @@ import tensorflow as tf
 
 from vimerge import priors
 
-SIGMA = np.geomspace(1e-3, 1e6, 60)
-
-MEMBERS = [pytest.param(lambda asu: priors.Wilson(asu, SIGMA), id="Wilson")]
-TABLE = {priors.Wilson}
+from .conftest import CLASSES, MEMBERS
 
 OVER = pytest.mark.parametrize("over", ["amplitude", "intensity"])
 
 
-@pytest.fixture(params=MEMBERS)
-def prior(request, asu):
-    return request.param(asu)
+@pytest.fixture
+def observations(asu, table):
+    """Three observations of each reflection, some of them negative, and two gross outliers."""
+    rng = np.random.default_rng(4)
+    refl_id = np.repeat(np.arange(60), 3)
+    true = 50.0 * asu.epsilon * np.exp(-4.0 * asu.s2) * rng.exponential(size=60)
+    iobs = true[refl_id] + 10.0 * rng.normal(size=180)
+    iobs[[20, 90]] = 1e5, -1e5
+    return table(asu, refl_id, iobs, 10.0)
 
 
 def integrate(prior, function, over):
@@ -34,7 +37,13 @@ def integrate(prior, function, over):
 
 def test_every_public_prior_is_in_the_table():
     public = {getattr(priors, name) for name in priors.__all__}
-    assert {c for c in public if inspect.isclass(c) and issubclass(c, priors.Prior)} - {priors.Prior} == TABLE
+    assert {c for c in public if inspect.isclass(c) and issubclass(c, priors.Prior)} - {priors.Prior} == CLASSES
+
+
+def test_every_public_fall_off_is_in_the_table(asu):
+    public = {c for c in (getattr(priors, name) for name in priors.__all__) if inspect.isclass(c)}
+    falloffs = {c for c in public if issubclass(c, priors.FallOff)} - {priors.FallOff}
+    assert {type(make(asu).falloff) for make in MEMBERS.values()} == falloffs
 
 
 @OVER
@@ -62,7 +71,7 @@ def test_gathering_is_the_same_as_selecting_from_all(prior, over):
     some = prior.distribution(refl_id, over=over)
     assert some.batch_shape == (4,)
     every = prior.distribution(over=over).log_prob(x[:, np.newaxis]).numpy()
-    np.testing.assert_array_equal(some.log_prob(x), every[np.arange(4), refl_id])
+    np.testing.assert_allclose(some.log_prob(x), every[np.arange(4), refl_id], rtol=1e-6, atol=1e-6)
 
 
 def test_other_variates_are_refused(prior):
@@ -70,12 +79,79 @@ def test_other_variates_are_refused(prior):
         prior.distribution(over="phase")
 
 
-def test_nothing_of_it_is_trained(prior):
-    assert prior.trainable_variables == []
+def test_it_takes_what_it_needs_from_data_with_outliers(prior, observations, asu):
+    prior.adapt(observations)
+    assert np.all(np.isfinite(prior(tf.range(60))))
+    log_prob = prior.distribution().log_prob(np.sqrt(prior(tf.range(60))))
+    assert np.all(np.isfinite(log_prob))
+    if not isinstance(prior.falloff, priors.GivenFallOff):
+        typical = 50.0 * np.exp(-4.0 * asu.s2.mean())
+        assert 0.5 * typical < np.exp(np.mean(np.log(prior.falloff.mean_intensity()))) < 2.0 * typical
 
 
-def test_configuration_makes_it_again(prior):
-    again = keras.saving.deserialize_keras_object(json.loads(json.dumps(keras.saving.serialize_keras_object(prior))))
+def test_parameters_are_those_that_are_trained(prior):
+    parameters = json.loads(json.dumps(prior.parameters()))
+    assert parameters == prior.parameters()
+    assert bool(parameters) == bool(prior.trainable_variables)
+    assert all(np.asarray(value).dtype == float for value in parameters.values())
+
+
+def test_every_trained_weight_matters_and_is_reported(prior):
+    refl_id = tf.range(60)
+    with tf.GradientTape() as tape:
+        log_prob = tf.reduce_sum(prior.distribution(refl_id).log_prob(0.7 * tf.ones(60)))
+    for gradient in tape.gradient(log_prob, prior.trainable_variables):
+        assert np.all(np.isfinite(gradient))
+        assert np.all(gradient != 0)
+    before = prior.parameters()
+    for weight in prior.trainable_variables:
+        weight.assign(weight + 0.1 * np.arange(1, 1 + weight.shape[0]))
+    after = prior.parameters()
+    # The resolutions at which numbers are reported stay.
+    assert all((np.asarray(after[name]) == value).all() == name.endswith("_d") for name, value in before.items())
+
+
+def test_overall_level_of_a_learned_fall_off_is_fixed(prior):
+    def level():
+        return np.mean(np.log(prior.falloff.mean_intensity().numpy().astype(np.float64)))
+
+    before = level()
+    for weight in prior.falloff.trainable_variables:
+        weight.assign(weight + np.linspace(-1.0, 1.0, weight.shape[0] + 1)[1:])
+    assert level() == pytest.approx(before, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "over"),
+    [("wilson-anisotropic-learned", "amplitude"), ("wilson-smooth-learned", "intensity")]
+    + [("reference-all-learned", over) for over in ("amplitude", "intensity")],
+)
+def test_compiled_by_xla_it_is_the_same(name, over, asu):
+    prior, refl_id, x = MEMBERS[name](asu), tf.range(60), tf.linspace(0.1, 5.0, 60)
+
+    def run():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            log_prob = prior.distribution(refl_id, over=over).log_prob(x)
+        gradients = tape.gradient(log_prob, [x, *prior.trainable_variables])
+        return log_prob, prior.distribution(refl_id, over="intensity").mean(), *gradients
+
+    for compiled, eager in zip(tf.function(run, jit_compile=True)(), run(), strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-4, atol=1e-5 * np.abs(eager).max())
+
+
+def test_configuration_and_weights_make_it_again(prior, observations):
+    prior.adapt(observations)
+    for weight in prior.trainable_variables:
+        weight.assign(weight + 0.3)
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(prior), allow_nan=False))
+    again = keras.saving.deserialize_keras_object(config)
     assert type(again) is type(prior)
     assert again.asu.matches(prior.asu)
-    np.testing.assert_allclose(again(tf.range(60)), prior(tf.range(60)), rtol=1e-6)
+    again.set_weights(prior.get_weights())
+    x = np.sqrt(prior(tf.range(60)))
+    for over in ("amplitude", "intensity"):
+        np.testing.assert_array_equal(
+            again.distribution(over=over).log_prob(x), prior.distribution(over=over).log_prob(x)
+        )
+    assert again.parameters() == prior.parameters()

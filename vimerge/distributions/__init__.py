@@ -6,6 +6,7 @@ from .gamma import Gamma
 from .kl import has_analytic_kl, kl_divergence
 from .moments import Moments, moments, power_moments, raw_moment
 from .rice import Rice
+from .squared import Squared
 from .truncated_normal import TruncatedNormal
 from .weibull import Weibull
 
@@ -15,6 +16,7 @@ __all__ = [
     "Gamma",
     "Moments",
     "Rice",
+    "Squared",
     "TruncatedNormal",
     "Weibull",
     "has_analytic_kl",

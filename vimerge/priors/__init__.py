@@ -1,6 +1,24 @@
 """Priors p(F) of the structure factors."""
 
+from vimerge.priors.b_factor import AnisotropicFallOff, IsotropicFallOff
 from vimerge.priors.base import Prior
+from vimerge.priors.falloff import FallOff, FlatFallOff, GivenFallOff
+from vimerge.priors.reference import Reference
+from vimerge.priors.sigma_a import SigmaA
+from vimerge.priors.smooth import SmoothFallOff
+from vimerge.priors.tncs import tncs_modulation
 from vimerge.priors.wilson import Wilson
 
-__all__ = ["Prior", "Wilson"]
+__all__ = [
+    "AnisotropicFallOff",
+    "FallOff",
+    "FlatFallOff",
+    "GivenFallOff",
+    "IsotropicFallOff",
+    "Prior",
+    "Reference",
+    "SigmaA",
+    "SmoothFallOff",
+    "Wilson",
+    "tncs_modulation",
+]

@@ -52,6 +52,10 @@ class Prior(keras.layers.Layer):
         """Take from the data what the prior needs to know of it before training, such as its fall-off."""
         self._adapt(reflections)
 
+    def parameters(self):
+        """Learned numbers by their usual names, a dict of floats and lists of floats; empty if none is learned."""
+        return {}
+
     def _adapt(self, reflections):
         pass
 

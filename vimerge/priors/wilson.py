@@ -6,11 +6,20 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vimerge.distributions import ByCentricity
-from vimerge.distributions.positive import Positive
+from vimerge.priors.b_factor import AnisotropicFallOff, IsotropicFallOff
 from vimerge.priors.base import Prior
-from vimerge.priors.falloff import smooth_falloff
+from vimerge.priors.falloff import FallOff, FlatFallOff, GivenFallOff
+from vimerge.priors.packing import pack, unpack
+from vimerge.priors.smooth import SmoothFallOff
 
 tfd = tfp.distributions
+
+FALLOFFS = {
+    "flat": FlatFallOff,
+    "isotropic": IsotropicFallOff,
+    "anisotropic": AnisotropicFallOff,
+    "smooth": SmoothFallOff,
+}
 
 
 @keras.saving.register_keras_serializable(package="vimerge.priors")
@@ -24,38 +33,47 @@ class Wilson(Prior):
     ----------
     asu : ReciprocalASU
         The reflections.
-    mean_intensity : array_like, [R] or float, optional
-        Σ(d) of each reflection. If it is not given it is 1 until `adapt` estimates it from data.
+    falloff : {"flat", "isotropic", "anisotropic", "smooth"}, FallOff, array_like [R] or float
+        Σ(d): by name or as a layer it is 1 until `adapt` estimates it from data, and is learned further if the layer
+        was made with `learn=True`; as a number or one for each reflection it stays as given.
+    modulation : array_like, [R], optional
+        What multiplies Σ of each reflection, as `tncs_modulation` for translational pseudosymmetry; positive.
 
     References
     ----------
     .. [1] Wilson, A. J. C. (1949). Acta Cryst. 2, 318–321.
     """
 
-    def __init__(self, asu, mean_intensity=None, **kwargs):
+    def __init__(self, asu, falloff="smooth", modulation=None, **kwargs):
         super().__init__(asu, **kwargs)
-        self._given = None if mean_intensity is None else np.asarray(mean_intensity, np.float64)
-        self._mean_intensity = Positive(self, "mean_intensity", shape=(len(self.asu),), trainable=False)
-        self._epsilon = tf.constant(self.asu.epsilon, tf.float32)
-        if self._given is not None:
-            self._mean_intensity.assign(self._given)
+        self.falloff = make_falloff(falloff)
+        self.falloff.bind(self.asu)
+        self._modulation = None if modulation is None else per_reflection(self.asu, modulation, "modulation")
+        if self._modulation is not None and not np.all(self._modulation > 0):
+            raise ValueError("The modulation of a fall-off must be positive everywhere.")
+        unit = 1.0 if self._modulation is None else self._modulation
+        self._expected_unit = np.asarray(self.asu.epsilon * unit, np.float32)
+        self._unit = tf.constant(self._expected_unit)
 
     @property
     def mean_intensity(self):
-        """Σ(d) of each reflection, float32 [R]."""
-        return self._mean_intensity.value
+        """Σ(d) of each reflection, its modulation included, float32 [R]."""
+        sigma = self.falloff.mean_intensity()
+        return sigma if self._modulation is None else sigma * self._modulation
+
+    def parameters(self):
+        """Learned numbers by their usual names: those of the fall-off."""
+        return self.falloff.parameters()
 
     def _adapt(self, reflections):
-        if self._given is not None:
-            return
-        observed = np.asarray(self.asu.s2)[reflections.refl_id]
-        epsilon = np.asarray(self.asu.epsilon)[reflections.refl_id]
-        self._mean_intensity.assign(
-            smooth_falloff(observed, reflections.iobs.astype(np.float64) / epsilon, np.asarray(self.asu.s2))
-        )
+        self.falloff.adapt(reflections, self._expected_unit)
+
+    def _expected(self, refl_id):
+        """εΣ, the mean intensity, of the reflections `refl_id`, float32 [N]."""
+        return self.falloff.mean_intensity(refl_id) * tf.gather(self._unit, refl_id)
 
     def _distribution(self, refl_id, centric, over):
-        expected = self._mean_intensity.gather(refl_id) * tf.gather(self._epsilon, refl_id)
+        expected = self._expected(refl_id)
         if over == "intensity":
             shape = tf.where(centric, 0.5, 1.0)
             return tfd.Gamma(shape, shape / expected)
@@ -64,5 +82,48 @@ class Wilson(Prior):
 
     def get_config(self):
         """Arguments that make this layer again."""
-        given = None if self._given is None else self._given.tolist()
-        return {**super().get_config(), "mean_intensity": given}
+        falloff = keras.saving.serialize_keras_object(self.falloff)
+        modulation = None if self._modulation is None else pack(self._modulation)
+        return {**super().get_config(), "falloff": falloff, "modulation": modulation}
+
+    @classmethod
+    def from_config(cls, config):
+        """Make the layer from its configuration."""
+        config = dict(config)
+        if isinstance(config.get("falloff"), dict):
+            config["falloff"] = keras.saving.deserialize_keras_object(config["falloff"])
+        config["modulation"] = unpack(config.get("modulation"))
+        return cls(**config)
+
+
+def make_falloff(falloff):
+    """Make a fall-off from its name or its values; a FallOff stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+    """
+    if isinstance(falloff, FallOff):
+        return falloff
+    if not isinstance(falloff, str):
+        return GivenFallOff(falloff)
+    if falloff not in FALLOFFS:
+        raise ValueError(f"There is no fall-off {falloff!r}; there are: {', '.join(FALLOFFS)}.")
+    return FALLOFFS[falloff]()
+
+
+def per_reflection(asu, values, name):
+    """The values as float32 [R].
+
+    Raises
+    ------
+    ValueError
+        If there is not one for each reflection.
+    """
+    values = np.asarray(values, np.float32)
+    if values.shape != (len(asu),):
+        raise ValueError(
+            f"{name} needs a number for each of the {len(asu)} reflections, not an array of shape {values.shape}."
+        )
+    return values

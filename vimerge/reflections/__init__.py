@@ -12,6 +12,7 @@ from vimerge.reflections.errors import (
     UncertaintyError,
     UnreadableFileError,
 )
+from vimerge.reflections.reference import reference_amplitudes
 from vimerge.reflections.splits import half_datasets, holdout
 from vimerge.reflections.table import Reflections
 
@@ -29,4 +30,5 @@ __all__ = [
     "UnreadableFileError",
     "half_datasets",
     "holdout",
+    "reference_amplitudes",
 ]
