@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -35,23 +36,50 @@ def test_width_and_depth_are_those_of_the_weights():
     )
 
 
-@pytest.mark.parametrize("sds", [{"sd": 0.0}, {"sd": -1.0}, {"prior_sd": -1.0}, {"sd": 2.0, "prior_sd": 1.0}])
-def test_log_normal_needs_a_positive_sd_below_the_priors(sds):
-    with pytest.raises(ValueError, match="must be positive and below the prior's"):
-        scaling.LogNormal(**sds)
+def test_metadata_reach_the_network_with_zero_mean_and_unit_sd(reflections):
+    model = scaling.MLP(reflections.metadata_keys, width=4, depth=1)
+    model.adapt(reflections)
+    features = model._features(reflections.metadata).numpy()
+    assert features.shape[1] == 2 * len(reflections.metadata_keys)
+    np.testing.assert_allclose(features.mean(axis=0, dtype=np.float64), 0.0, atol=1e-3)
+    sd = features.std(axis=0, dtype=np.float64)
+    # The logarithm of a column of both signs is none.
+    signed = reflections.metadata.min(axis=0) < 0
+    np.testing.assert_array_equal(sd[len(signed) :][signed], 0.0)
+    np.testing.assert_allclose(sd[: len(signed)], 1.0, rtol=1e-3)
+    np.testing.assert_allclose(sd[len(signed) :][~signed], 1.0, rtol=1e-3)
 
 
-@pytest.mark.parametrize("raw", [-30.0, 0.0, 8.0, 100.0])
-def test_log_normal_stays_narrower_than_its_prior_whatever_the_network_says(raw):
-    posterior = scaling.LogNormal(sd=0.1, prior_sd=0.5)
-    distribution = posterior.distribution(np.array([[0.0, raw]], np.float32))
-    assert 0 < distribution.scale.numpy() <= 0.5
-    sample = distribution.sample(1000, seed=1).numpy()
-    assert np.all(np.isfinite(sample))
-    assert np.all(sample > 0)
+def test_encoded_columns_reach_the_network_as_waves_over_their_range(reflections):
+    keys = reflections.metadata_keys
+    model = scaling.MLP(keys, width=4, depth=1, encode={"ROT": 3, "XDET": 1})
+    model.adapt(reflections)
+    features = model._features(reflections.metadata).numpy()
+    rot, x = (reflections.metadata[:, keys.index(name)].astype(float) for name in ("ROT", "XDET"))
+    u, v = ((c - c.min()) / np.ptp(c) for c in (rot, x))
+    waves = [f(np.pi * 2**j * u) for f in (np.sin, np.cos) for j in range(3)] + [np.sin(np.pi * v), np.cos(np.pi * v)]
+    np.testing.assert_allclose(features[:, 2 * len(keys) :], np.stack(waves, axis=1), atol=1e-4)
 
 
-def test_log_normal_starts_with_its_sd():
-    posterior = scaling.LogNormal(sd=0.2)
-    model = scaling.MLP(["a"], 4, 1, posterior=posterior)
-    np.testing.assert_allclose(model.distribution({"metadata": np.ones((3, 1), np.float32)}).scale, 0.2, rtol=1e-6)
+def test_a_network_fits_detail_better_with_waves_than_without(measured, train):
+    keras.utils.set_random_seed(3)
+    data = measured(np.arange(1000), ROT=np.linspace(0, 360, 1000))
+    target = np.sin(data.metadata[:, 0] * (2 * np.pi / 30))
+    errors = []
+    for encode in (None, {"ROT": 6}):
+        model = scaling.MLP(data.metadata_keys, width=16, depth=1, encode=encode)
+        model.adapt(data)
+        errors.append(train(model, data, target))
+    assert errors[0] > 0.5
+    assert errors[1] < 0.2
+
+
+def test_columns_to_encode_are_checked():
+    with pytest.raises(
+        ValueError, match=r"MLP needs the metadata PHI, but there are ROT, dHKL: read the reflections w"
+    ):
+        scaling.MLP(["ROT", "dHKL"], encode={"PHI": 2})
+    with pytest.raises(ValueError, match=r"octaves of ROT to encode must be from 1 to 16, not 0\."):
+        scaling.MLP(["ROT"], encode={"ROT": 0})
+    with pytest.raises(ValueError, match=r"octaves of each column, such as \{\"ROT\": 4\}, not \['ROT'\]\."):
+        scaling.MLP(["ROT"], encode=["ROT"])
