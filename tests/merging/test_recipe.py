@@ -1,33 +1,132 @@
 """The usual way to make and train a model, by name."""
 
+import inspect
+
+import numpy as np
 import pytest
 
+from vimerge import VariationalMergingModel, priors, surrogates
 from vimerge.cli import merge
 from vimerge.merging import recipe
+from vimerge.merging.model import OBJECTIVES
+from vimerge.priors.wilson import FALLOFFS
+from vimerge.reflections import OptionError, Reflections
+from vimerge.scaling.posteriors import POSTERIORS
 
 
 def test_the_command_line_offers_what_the_recipe_knows():
     assert tuple(recipe.SURROGATES) == merge.SURROGATES
-    assert recipe.LIKELIHOODS == merge.LIKELIHOODS
+    assert tuple(recipe.LIKELIHOODS) == merge.LIKELIHOODS
     assert tuple(recipe.ERROR_MODELS) == merge.ERROR_MODELS
+    assert recipe.ERRORS_PER == merge.ERRORS_PER
+    assert set(POSTERIORS) == set(merge.SCALE_POSTERIORS)
+    assert set(FALLOFFS) == set(merge.FALLOFFS)
+    assert set(OBJECTIVES) == set(merge.OBJECTIVES)
+
+
+def test_every_surrogate_has_a_name():
+    public = {getattr(surrogates, name) for name in surrogates.__all__}
+    public = {c for c in public if inspect.isclass(c) and issubclass(c, surrogates.Surrogate)} - {surrogates.Surrogate}
+    assert set(recipe.SURROGATES.values()) == public
 
 
 @pytest.mark.parametrize("surrogate", recipe.SURROGATES)
-def test_every_surrogate_is_made_and_trained(reflections, surrogate):
-    model = recipe.make_model(reflections, surrogate=surrogate, error_model="evans", seed=1)
-    history = recipe.train(model, reflections, epochs=3, batch_size=2000)
+def test_every_surrogate_is_made(reflections, surrogate):
+    for over in recipe.SURROGATES[surrogate].allowed_over:
+        model = recipe.make_model(reflections, surrogate=surrogate, over=over, seed=1)
+        assert (type(model.surrogate), model.surrogate.over) == (recipe.SURROGATES[surrogate], over)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_either_objective_is_trained(reflections, objective):
+    model = recipe.make_model(reflections, seed=1)
+    history = recipe.train(model, reflections, objective=objective, epochs=3, batch_size=2000)
     assert history["skipped"].sum() == 0
     assert history["elbo"].iloc[-1] > history["elbo"].iloc[0]
 
 
-@pytest.mark.parametrize("option", ["surrogate", "likelihood", "error_model"])
+@pytest.mark.parametrize("likelihood", recipe.LIKELIHOODS)
+@pytest.mark.parametrize("error_model", recipe.ERROR_MODELS)
+def test_every_likelihood_is_made_with_every_error_model(reflections, likelihood, error_model):
+    model = recipe.make_model(reflections, likelihood=likelihood, error_model=error_model)
+    assert isinstance(model.likelihood, recipe.LIKELIHOODS[likelihood])
+    made = recipe.ERROR_MODELS[error_model]
+    assert model.likelihood.error_model is None if made is None else isinstance(model.likelihood.error_model, made)
+
+
+@pytest.mark.parametrize(("per", "number"), [("image", 90), ("file", 1)])
+def test_errors_are_per_image_or_file(reflections, per, number):
+    model = recipe.make_model(reflections, error_model="xds", errors_per=per)
+    assert np.shape(model.likelihood.parameters()["b"]) == (number,)
+    with pytest.raises(ValueError, match=f"'neural' cannot be per {per}"):
+        recipe.make_model(reflections, error_model="neural", errors_per=per)
+
+
+@pytest.mark.parametrize(
+    "option", ["surrogate", "falloff", "likelihood", "error_model", "errors_per", "scale_posterior"]
+)
 def test_an_unknown_name_is_told_with_those_there_are(reflections, option):
     with pytest.raises(ValueError, match=r"no .* 'nothing'; there are: "):
         recipe.make_model(reflections, **{option: "nothing"})
 
 
+def test_the_prior_is_about_a_reference(reflections, simulation, tmp_path):
+    simulation.truth.write_mtz(str(tmp_path / "truth.mtz"))
+    options = {"reference": tmp_path / "truth.mtz", "reference_column": "F"}
+    model = recipe.make_model(reflections, **options, falloff="isotropic", learn_falloff=True)
+    assert isinstance(model.prior, priors.Reference)
+    # The amplitudes are those that were simulated.
+    assert np.all(np.asarray(model.prior.parameters()["sigma_a"]) > 0.9)
+    learned = model.parameters()
+    assert learned["prior"].keys() >= {"B", "sigma_a"}
+    assert learned["likelihood"].keys() == {"SdFac", "SdB", "SdAdd"}
+    with pytest.raises(ValueError, match="nothing to learn"):
+        recipe.make_model(reflections, falloff="flat", learn_falloff=True)
+
+
+def test_friedel_mates_are_merged_with_a_scaling_that_was_trained_without_telling_them_apart(simulation, tmp_path):
+    together, apart = (Reflections.from_dataset(simulation.observations, anomalous=a) for a in (False, True))
+    first = recipe.make_model(together, seed=1)
+    recipe.train(first, together, epochs=10)
+    first.save(tmp_path / "model.keras")
+    second = recipe.make_model(apart, scaling_from=tmp_path, error_model="none")
+    before = [np.array(w) for w in second.scaling.get_weights()]
+    history = recipe.train(second, apart)
+    assert history.empty
+    for old, new in zip(before, second.scaling.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    batches = together.dataset(shuffle=False), apart.dataset(shuffle=False)
+    ours, theirs = (m.scaling(next(iter(b))) for m, b in zip((first, second), batches, strict=True))
+    np.testing.assert_array_equal(ours, theirs)
+    # The mean of the mates is on the scale of the first merge.
+    merged = first.merge(together).join(second.merge(apart), rsuffix="_apart", how="inner")
+    strong = merged["F"] > 3 * merged["SIGF"]
+    ratio = (merged["F_apart"] / merged["F"])[strong]
+    assert abs(np.median(ratio) - 1) < 0.02
+    with pytest.raises(OptionError, match=r"nothing\.keras: there is no such model"):
+        recipe.make_model(apart, scaling_from=tmp_path / "nothing.keras")
+
+
 def test_held_out_terms_are_logged_now_and_then(reflections):
     model = recipe.make_model(reflections[:-500], seed=1)
-    history = recipe.train(model, reflections[:-500], reflections[-500:], epochs=2, batch_size=4000)
-    assert history.index.tolist() == [1, 2]
+    history = recipe.train(model, reflections[:-500], reflections[-500:], epochs=4, batch_size=4000)
+    assert history.index.tolist() == [1, 2, 3, 4]
+    assert history["val_log_likelihood"].notna().tolist() == [False, True, False, True]
+    history = recipe.train(model, reflections[:-500], reflections[-500:], objective="elbo", epochs=2, batch_size=4000)
     assert history["val_log_likelihood"].notna().all()
+
+
+def test_a_class_with_an_elbo_of_its_own_is_trained_by_it(reflections):
+    called = []
+
+    class Own(VariationalMergingModel):
+        def elbo(self, batch, training=False):
+            called.append(training)
+            return super().elbo(batch, training)
+
+    made = recipe.make_model(reflections, seed=1)
+    model = Own(made.surrogate, made.prior, made.scaling, made.likelihood)
+    model.initialize(reflections)
+    recipe.train(model, reflections, epochs=1)
+    assert called
+    assert model.objective == "elbo"

@@ -51,7 +51,8 @@ def poisoned(reflections, values=None):
 
 
 def test_every_public_surrogate_is_trained_here():
-    public = {getattr(surrogates, name) for name in surrogates.__all__} - {surrogates.Surrogate}
+    # A point has no KL in closed form nor samples that differ; it has tests of its own.
+    public = {getattr(surrogates, name) for name in surrogates.__all__} - {surrogates.Surrogate, surrogates.Delta}
     assert {(cls, over) for cls in public for over in cls.allowed_over} == set(SURROGATES)
 
 

@@ -68,6 +68,30 @@ def test_minibatch_means_are_unbiased(reflections):
     assert abs(np.mean(means) - reflections.iobs.mean()) < 4 * error
 
 
+@pytest.mark.parametrize(("by", "key"), [("reflection", "refl_id"), ("image", "image_id")])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("batch_size", [None, 60, 1])
+def test_whole_groups_are_in_one_batch_each_and_none_is_lost(reflections, by, key, shuffle, batch_size):
+    part = reflections[5:-3]
+    dataset = part.dataset(batch_size, shuffle=shuffle, by=by)
+    batches = epoch(dataset)
+    assert len(batches) == len(dataset)
+    np.testing.assert_array_equal(np.sort(joined(batches, "iobs")), np.sort(part.iobs))
+    groups = [np.unique(batch[key]) for batch in batches]
+    assert len(np.concatenate(groups)) == len(np.unique(getattr(part, key)))
+    for batch in batches:
+        # A group's rows come one after the other.
+        assert np.sum(np.diff(batch[key]) != 0) + 1 == len(np.unique(batch[key]))
+    # Over an epoch the weighted sums make the mean, to the last digit but rounding.
+    total = sum(np.sum(batch["weight"] * batch["iobs"].astype(np.float64)) for batch in batches) / len(batches)
+    np.testing.assert_allclose(total, part.iobs.mean(dtype=np.float64), rtol=1e-6)
+
+
+def test_an_unknown_division_is_refused(reflections):
+    with pytest.raises(OptionError, match=r"by observation, reflection, image, not by 'sweep'"):
+        reflections.dataset(10, by="sweep")
+
+
 def test_shares_of_a_selection_are_its_own(reflections):
     part = reflections[::2]
     batch = epoch(part.dataset())[0]

@@ -10,9 +10,13 @@ from vimerge.cli.quiet import import_tensorflow
 HELP = "scale and merge unmerged reflections"
 
 # The names that vimerge.merging.recipe knows: to ask it would import TensorFlow for the sake of help.
-SURROGATES = ("gamma", "rice", "folded-normal", "truncated-normal", "log-normal", "weibull")
-LIKELIHOODS = ("normal", "student-t")
-ERROR_MODELS = ("none", "evans")
+SURROGATES = ("gamma", "rice", "folded-normal", "truncated-normal", "log-normal", "weibull", "delta")
+LIKELIHOODS = ("normal", "student-t", "laplace", "contaminated")
+ERROR_MODELS = ("none", "evans", "xds", "neural")
+ERRORS_PER = ("dataset", "file", "image")
+SCALE_POSTERIORS = ("delta", "log-normal", "gamma", "folded-normal")
+FALLOFFS = ("flat", "isotropic", "anisotropic", "smooth")
+OBJECTIVES = ("elbo", "collapsed")
 
 
 def add_arguments(parser):
@@ -35,15 +39,29 @@ def add_arguments(parser):
     )
 
     model = parser.add_argument_group("model")
-    model.add_argument("--surrogate", choices=SURROGATES, default="gamma", help="q(F)")
+    model.add_argument("--surrogate", choices=SURROGATES, default="gamma", help="q(F); delta is a point, the MAP")
+    model.add_argument("--over", choices=("amplitude", "intensity"), help="what q is of (default: what suits it)")
+    model.add_argument("--falloff", choices=FALLOFFS, default="smooth", help="of the prior's mean intensity")
+    model.add_argument("--learn-falloff", action="store_true", help="learn it with the rest")
+    model.add_argument("--reference", metavar="FILE", help="merged MTZ or model whose amplitudes the prior is about")
+    model.add_argument("--reference-column", metavar="COLUMN", help="amplitudes of the MTZ (default: found by type)")
     model.add_argument("--likelihood", choices=LIKELIHOODS, default="student-t", help="of an intensity")
     model.add_argument("--dof", type=float, default=16.0, help="degrees of freedom of student-t")
-    model.add_argument("--error-model", choices=ERROR_MODELS, default="none", help="evans learns SdFac, SdB, SdAdd")
+    model.add_argument("--learn-dof", action="store_true", help="learn them, from --dof on")
+    model.add_argument("--error-model", choices=ERROR_MODELS, default="evans", help="evans learns SdFac, SdB, SdAdd")
+    model.add_argument("--errors-per", choices=ERRORS_PER, default="dataset", help="whose error model it is")
+    model.add_argument("--scaling", default="mlp", metavar="A+B", help="mlp, image, physical, or a sum (default: mlp)")
+    model.add_argument("--scale-posterior", choices=SCALE_POSTERIORS, default="delta", help="q(Σ)")
+    model.add_argument("--width", type=int, default=32, metavar="N", help="of the scaling network")
+    model.add_argument("--depth", type=int, default=3, metavar="N", help="of the scaling network, in residual blocks")
+    model.add_argument("--scaling-from", metavar="DIR", help="merge with the scaling of an earlier merge, frozen")
+    model.add_argument("--correct-moments", action="store_true", help="F and SIGF of the exact posterior, by sampling")
     model.add_argument("--mc-samples", type=int, default=1, metavar="N", help="samples of each expectation")
 
     training = parser.add_argument_group("training")
-    training.add_argument("--epochs", type=int, metavar="N", help="default: as many as make 2000 steps, at least 20")
-    training.add_argument("--batch-size", type=int, default=8192, metavar="N", help="observations in a batch")
+    training.add_argument("--objective", choices=OBJECTIVES, help="default: collapsed, with F integrated out")
+    training.add_argument("--epochs", type=int, metavar="N", help="default: what makes 1000 steps, 2000 of elbo")
+    training.add_argument("--batch-size", type=int, metavar="N", help="observations (default: 2048, 8192 for elbo)")
     training.add_argument("--learning-rate", type=float, default=0.01, metavar="RATE", help="of Adam, at the start")
     training.add_argument("--test-fraction", type=float, default=0.05, metavar="X", help="held out of training")
     training.add_argument("--half-datasets", type=int, default=1, metavar="N", help="divisions into halves; 0 for none")
@@ -61,15 +79,31 @@ def run(arguments):
     merge(
         arguments.output,
         quiet=options.get("quiet", False),
+        correct_moments=options["correct_moments"],
         files=tuple(arguments.files),
         reading=pick("anomalous", "dmin", "space_group", "intensity_key", "uncertainty_key", "image_key", "metadata"),
-        modelling=pick("surrogate", "likelihood", "dof", "error_model", "mc_samples"),
-        training=pick("epochs", "batch_size", "learning_rate"),
+        modelling=pick(
+            *(
+                "surrogate",
+                "over",
+                "falloff",
+                "learn_falloff",
+                "reference",
+                "reference_column",
+                "likelihood",
+                "dof",
+                "learn_dof",
+                "error_model",
+                "errors_per",
+            ),
+            *("scaling", "scale_posterior", "width", "depth", "scaling_from", "mc_samples"),
+        ),
+        training=pick("objective", "epochs", "batch_size", "learning_rate"),
         **pick("test_fraction", "half_datasets", "seed"),
     )
 
 
-def merge(output, quiet=False, **job):
+def merge(output, quiet=False, correct_moments=False, **job):
     """Run a `MergeJob` with a log and a progress bar, write its folder, and print a summary.
 
     Parameters
@@ -78,6 +112,8 @@ def merge(output, quiet=False, **job):
         The folder.
     quiet : bool
         Print warnings only.
+    correct_moments : bool
+        Merge the moments of `vimerge.evidence.corrected_moments` in place of the surrogate's.
     **job
         Fields of `merging.job.MergeJob`.
 
@@ -99,8 +135,18 @@ def merge(output, quiet=False, **job):
     from vimerge.merging.job import MergeJob
     from vimerge.report.summary import summarize
 
-    result = MergeJob(**job).run(callbacks=[] if quiet else [ProgressBar()])
+    moments = _corrected if correct_moments else None
+    result = MergeJob(**job).run([] if quiet else [ProgressBar()], moments)
     written = result.write(folder)
     log.info("%s", summarize(result.merged, result.predictions, result.half_datasets))
     log.info("written to %s: %s", folder, ", ".join(path.name for path in sorted([*written, folder / "log.txt"])))
     return result
+
+
+def _corrected(model, reflections):
+    from vimerge.evidence import corrected_moments
+
+    corrected = corrected_moments(model, reflections)
+    log = logging.getLogger("vimerge")
+    log.info("moments corrected; Pareto k̂ is below 0.7 for %.1f %% of the reflections", 100 * corrected.trusted.mean())
+    return corrected

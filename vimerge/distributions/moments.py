@@ -214,3 +214,13 @@ def _(distribution: TruncatedNormal, power):
     if power == 2.0:
         return distribution.raw_moment(2), scale**2 * tf.sqrt(distribution.reduced_square_variance(loc / scale))
     raise ValueError(f"The moments of x^{power} of a truncated normal are not known, but of powers ½, 1 and 2.")
+
+
+@power_moments.register
+def _(distribution: tfd.Deterministic, power):
+    return distribution.loc**power, tf.zeros_like(distribution.loc)
+
+
+@raw_moment.register
+def _(distribution: tfd.Deterministic, order):
+    return distribution.loc**order

@@ -3,7 +3,8 @@
 # The recipe imports every family, so that Keras knows all their members when it loads a model.
 from vimerge.merging import crossvalidation, recipe, results
 from vimerge.merging.callbacks import ConditionSurrogate, NonFiniteGradientError, NonFiniteGuard, ProgressBar
-from vimerge.merging.model import ELBO, VariationalMergingModel
+from vimerge.merging.elbo import ELBO
+from vimerge.merging.model import VariationalMergingModel
 from vimerge.merging.seed import set_seed
 
 __all__ = [

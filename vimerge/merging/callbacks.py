@@ -39,7 +39,8 @@ class ConditionSurrogate(keras.callbacks.Callback):
     """Now and then, set q(F) to the exact posterior of each F given the scales learned so far.
 
     The parameters of q(F) are local: an optimiser that suits the scaling network moves them too slowly, their widths
-    above all. Between conditionings the ELBO is maximised over everything as ever.
+    above all. Between conditionings the ELBO is maximised over everything as ever; with F integrated out, q(F) is set
+    in no other way.
 
     Parameters
     ----------
@@ -47,16 +48,23 @@ class ConditionSurrogate(keras.callbacks.Callback):
         What the model is trained on.
     epochs : sequence of int
         After which epochs, counted from 1.
+    test : Reflections, optional
+        Held-out observations, whose terms of the ELBO are logged after each conditioning, as Keras logs `val_elbo` …
     """
 
-    def __init__(self, reflections, epochs):
+    def __init__(self, reflections, epochs, test=None):
         super().__init__()
         self.reflections, self.epochs = reflections, frozenset(epochs)
+        self.test = test.dataset(shuffle=False) if test is not None and len(test) else None
 
     def on_epoch_end(self, epoch, logs=None):
         """Condition where it is due."""
-        if epoch + 1 in self.epochs:
-            self.model.condition(self.reflections)
+        if epoch + 1 not in self.epochs:
+            return
+        self.model.condition(self.reflections)
+        if self.test is not None:
+            terms = self.model.evaluate(self.test, verbose=0, return_dict=True)
+            logs.update({f"val_{name}": value for name, value in terms.items()})
 
 
 class ProgressBar(keras.callbacks.Callback):

@@ -63,13 +63,16 @@ class MergeJob:
     half_datasets: int = 1
     seed: int = 0
 
-    def run(self, callbacks=()):
+    def run(self, callbacks=(), moments=None):
         """Read, train and merge.
 
         Parameters
         ----------
         callbacks : sequence of keras.callbacks.Callback
             Further callbacks for training.
+        moments : callable, optional
+            Takes the trained model and the training set, and gives the moments F, SIGF, I, SIGI to merge, such as
+            `vimerge.evidence.corrected_moments`; those of the surrogate by default.
 
         Returns
         -------
@@ -88,7 +91,7 @@ class MergeJob:
             log.warning("%d steps were skipped because their gradient was not finite.", skipped)
         predicted = model.predict(reflections.dataset(65536, shuffle=False), verbose=0)
         predictions = results.predictions(reflections, predicted, held_out)
-        merged = model.merge(train)
+        merged = model.merge(train, None if moments is None else moments(model, train))
         halves = None
         if self.half_datasets:
             log.info("merging half data sets with the scaling frozen")
@@ -100,7 +103,7 @@ class MergeJob:
             "observations": len(reflections),
             "held_out": len(test),
             "metadata": list(reflections.metadata_keys),
-            "learned": model.likelihood.parameters(),
+            "learned": model.parameters(),
             "skipped_steps": skipped,
         }
         return MergeResult(self, model, merged, predictions, halves, history, facts)

@@ -1,26 +1,21 @@
 """The model: the four families composed into one Monte Carlo ELBO."""
 
 import logging
-from typing import NamedTuple
+from dataclasses import replace
 
 import keras
 import tensorflow as tf
 
 from vimerge.distributions import kl_divergence
 from vimerge.merging.callbacks import NonFiniteGuard
+from vimerge.merging.collapsed import collapsed_elbo
+from vimerge.merging.elbo import ELBO
 from vimerge.merging.start import conditional_moments, conventional_moments
 from vimerge.reflections.errors import ReflectionDataError
 
 log = logging.getLogger("vimerge")
 
-
-class ELBO(NamedTuple):
-    """The terms of the evidence lower bound, each a scalar in nats per observation."""
-
-    elbo: tf.Tensor
-    log_likelihood: tf.Tensor
-    kl_f: tf.Tensor
-    kl_scale: tf.Tensor
+OBJECTIVES = ("elbo", "collapsed")
 
 
 class _Mean(keras.metrics.Mean):
@@ -55,13 +50,17 @@ class VariationalMergingModel(keras.Model):
         What multiplies both KLs in the loss; 1 is Bayes' theorem.
     seed : int, optional
         Fixes the samples. Initial weights and batches have seeds of their own: `vimerge.set_seed` fixes all.
+    objective : {"elbo", "collapsed"}
+        What `fit` maximises; see the attribute.
 
     References
     ----------
     .. [1] Dalton, K. M., Greisman, J. B. & Hekstra, D. R. (2022). Nat. Commun. 13, 7764.
     """
 
-    def __init__(self, surrogate, prior, scaling, likelihood, mc_samples=1, kl_weight=1.0, seed=None, **kwargs):
+    def __init__(
+        self, surrogate, prior, scaling, likelihood, mc_samples=1, kl_weight=1.0, seed=None, objective="elbo", **kwargs
+    ):
         super().__init__(**kwargs)
         if not surrogate.asu.matches(prior.asu):
             raise ValueError("The surrogate and the prior must be of the same reflections: give both the same asu.")
@@ -76,6 +75,7 @@ class VariationalMergingModel(keras.Model):
             name="skipped_in_a_row", shape=(), dtype="int32", initializer="zeros", trainable=False
         )
         self._initialized = False
+        self.objective = objective
         # Every weight exists by now; Keras would otherwise build the model on a symbolic batch.
         for layer in self._flatten_layers():
             layer.built = True
@@ -84,6 +84,44 @@ class VariationalMergingModel(keras.Model):
     def asu(self):
         """The reflections that are merged, a ReciprocalASU."""
         return self.surrogate.asu
+
+    @property
+    def objective(self):
+        """What `fit` maximises, "elbo" or "collapsed".
+
+        "elbo" is the Monte Carlo ELBO with the surrogate's q(F). "collapsed" is the same bound with q(F) the exact
+        posterior given the scales: F is integrated out. Its gradient is free of F's sampling noise and knows how F
+        follows the scales, so that the scaling model and the likelihood are trained in a fraction of the steps; the
+        surrogate is not trained, and takes its posterior from `condition` in the end. It needs batches of whole
+        reflections, ``reflections.dataset(..., by="reflection")``, of single harmonics. Compile again after a change.
+        """
+        return self._objective
+
+    @objective.setter
+    def objective(self, value):
+        if value not in OBJECTIVES:
+            raise ValueError(f"There is no objective {value!r}; there are: {', '.join(OBJECTIVES)}.")
+        if value == "collapsed" and not self.collapsible:
+            raise ValueError(
+                f"{type(self).__name__} has an objective of its own or weights its KLs: train it with the 'elbo'."
+            )
+        self._objective = value
+        self.train_function = None
+
+    @property
+    def collapsible(self):
+        """Whether "collapsed" is the objective of this class with F integrated out: it has none of its own."""
+        ours = VariationalMergingModel
+        return type(self).elbo is ours.elbo and type(self).train_step is ours.train_step and self.kl_weight == 1.0
+
+    @property
+    def trainable_variables(self):
+        """What `fit` trains: all but the surrogate's variables if F is integrated out."""
+        variables = super().trainable_variables
+        if getattr(self, "_objective", "elbo") == "elbo":
+            return variables
+        local = {id(variable) for variable in self.surrogate.trainable_variables}
+        return [variable for variable in variables if id(variable) not in local]
 
     # --- the objective ------------------------------------------------------------------------------------------
 
@@ -104,9 +142,9 @@ class VariationalMergingModel(keras.Model):
         """
         refl_id = batch["refl_id"]
         posterior = self.surrogate.distribution(refl_id)
-        sample = self.surrogate.sample(posterior, self.mc_samples, self._next_seed())
+        sample = self.surrogate.sample(posterior, self.mc_samples, self.next_seed())
         scale_posterior = self.scaling.distribution(batch)
-        scale = scale_posterior.sample(self.mc_samples, seed=self._next_seed())
+        scale = scale_posterior.sample(self.mc_samples, seed=self.next_seed())
 
         log_likelihood = self.likelihood(scale * self.surrogate.intensity(sample), batch)
         kl_f = kl_divergence(posterior, self.prior.distribution(refl_id, over=self.surrogate.over), sample)
@@ -126,7 +164,8 @@ class VariationalMergingModel(keras.Model):
         loss = self.kl_weight * (terms.kl_f + terms.kl_scale) - terms.log_likelihood
         return tf.add_n([loss, *self.losses]) if self.losses else loss
 
-    def _next_seed(self):
+    def next_seed(self):
+        """A new seed for samples, a tensor."""
         return tf.cast(self._samples_seed.next(), tf.int32)
 
     # --- what Keras calls ----------------------------------------------------------------------------------------
@@ -134,7 +173,7 @@ class VariationalMergingModel(keras.Model):
     def train_step(self, batch):
         """One step of the optimiser; a gradient that is not finite is skipped and counted."""
         with tf.GradientTape() as tape:
-            terms = self.elbo(batch, training=True)
+            terms = self.elbo(batch, training=True) if self.objective == "elbo" else collapsed_elbo(self, batch)
             loss = self.loss_of(terms)
         variables = self.trainable_variables
         gradients = [_dense(g, v) for g, v in zip(tape.gradient(loss, variables), variables, strict=True)]
@@ -207,7 +246,9 @@ class VariationalMergingModel(keras.Model):
         """Start from quick conventional estimates instead of from nothing.
 
         The prior takes its fall-off from the data, the scaling model its standardisation and the mean scale, and the
-        surrogate of each reflection the mean of its observations, shrunk towards the prior.
+        surrogate of each reflection the mean of its observations, shrunk towards the prior. If the scaling model is
+        frozen, as one that was trained before and is used again, the prior's fall-off is that of the scaled
+        intensities, and the surrogate starts at its posterior.
 
         Parameters
         ----------
@@ -215,12 +256,21 @@ class VariationalMergingModel(keras.Model):
             What the model will be trained on.
         """
         self.check(reflections)
-        self.prior.adapt(reflections)
         self.likelihood.adapt(reflections)
-        scale = mean_scale(self.prior, reflections)
-        self.scaling.adapt(reflections, scale)
-        self.surrogate.assign_moments(*conventional_moments(reflections, self.prior, scale, self.surrogate.over))
+        if self.scaling.trainable:
+            self.prior.adapt(reflections)
+            scale = mean_scale(self.prior, reflections)
+            self.scaling.adapt(reflections, scale)
+            self.surrogate.assign_moments(*conventional_moments(reflections, self.prior, scale, self.surrogate.over))
+        else:
+            self.scaling.adapt(reflections)
+            self.prior.adapt(self._scaled(reflections))
+            self.condition(reflections)
         self._initialized = True
+
+    def _scaled(self, reflections):
+        scale = self.scaling(next(iter(reflections.dataset(shuffle=False)))).numpy()
+        return replace(reflections, iobs=reflections.iobs / scale, sigiobs=reflections.sigiobs / scale)
 
     def condition(self, reflections):
         """Set q(F) to the mean and sd of the exact posterior of each F given the present scales.
@@ -252,13 +302,16 @@ class VariationalMergingModel(keras.Model):
         total, total_variance = (self.likelihood.sum_harmonics(x[tf.newaxis], batch)[0] for x in (scale * f.I, spread))
         return {"Ipred": total, "SIGIpred": tf.sqrt(total_variance), "scale": scale, "SIGscale": tf.sqrt(variance)}
 
-    def merge(self, reflections):
+    def merge(self, reflections, moments=None):
         """Merged amplitudes and intensities of the reflections that were observed.
 
         Parameters
         ----------
         reflections : Reflections
             The observations that the model was trained on, whose number is reported.
+        moments : Moments, optional
+            E[F], sd(F), E[F²] and sd(F²) of each reflection, [R] each, in place of the surrogate's; those of
+            `vimerge.evidence.corrected_moments`, say.
 
         Returns
         -------
@@ -268,7 +321,16 @@ class VariationalMergingModel(keras.Model):
         from vimerge.merging.results import merged
 
         self.check(reflections)
-        return merged(self.asu, self.surrogate.moments(), reflections.multiplicity)
+        moments = self.surrogate.moments() if moments is None else moments
+        return merged(self.asu, moments, reflections.multiplicity)
+
+    def parameters(self):
+        """Learned numbers that have names, a dict by part of the model of dicts by name.
+
+        The parts are "prior", "scaling" and "likelihood"; one that has learned nothing with a name is left out.
+        """
+        parts = {name: getattr(self, name).parameters() for name in ("prior", "scaling", "likelihood")}
+        return {name: numbers for name, numbers in parts.items() if numbers}
 
     def check(self, reflections):
         """Raise a ReflectionDataError if these reflections are not numbered as the model's are."""
@@ -287,6 +349,7 @@ class VariationalMergingModel(keras.Model):
             for name in ("surrogate", "prior", "scaling", "likelihood")
         }
         numbers = {"mc_samples": self.mc_samples, "kl_weight": self.kl_weight, "seed": self.seed}
+        numbers["objective"] = self.objective
         return {"name": self.name, **parts, **numbers}
 
     @classmethod

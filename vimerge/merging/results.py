@@ -3,6 +3,8 @@
 import numpy as np
 import reciprocalspaceship as rs
 
+from vimerge.distributions import Moments
+
 AMPLITUDE = {"F": "F", "SIGF": "Q", "I": "J", "SIGI": "Q", "N": "I"}
 FRIEDEL = {
     "F(+)": "G",
@@ -33,9 +35,12 @@ def merged(asu, moments, multiplicity):
     -------
     rs.DataSet
         Indexed by H, K, L in the asymmetric unit: F, SIGF, I, SIGI, N. With Friedel mates apart these are of the mean
-        of both, weighted by inverse variance, and F(+) … N(-) are of each; a mate that was not observed is NaN.
+        of both, weighted by inverse variance, and F(+) … N(-) are of each; a mate that was not observed is NaN. So is
+        the standard deviation of a point estimate, which has none.
     """
-    moments = {name: np.asarray(value, np.float64) for name, value in moments._asdict().items()}
+    moments = {name: np.asarray(getattr(moments, name), np.float64) for name in Moments._fields}
+    for name in ("SIGF", "SIGI"):
+        moments[name] = np.where(moments[name] > 0, moments[name], np.nan)
     n = np.asarray(multiplicity)
     if not asu.anomalous:
         keep = n > 0
@@ -70,10 +75,12 @@ def _pairs(asu, n):
 
 def _weighted_mean(value, sd, same):
     """Mean of two rows weighted by inverse variance, and its sd; of one where the other is NaN or the same."""
-    weight = np.where(np.isnan(value), 0.0, 1.0 / np.square(np.where(np.isnan(sd), 1.0, sd)))
-    weight[1, same] = 0.0
+    known = ~np.isnan(value) & ~np.stack([np.zeros_like(same), same])
+    # Points without sds weigh the same.
+    weight = known / np.square(np.where(np.isnan(sd), 1.0, sd))
     total = weight.sum(axis=0)
-    return np.sum(weight * np.nan_to_num(value), axis=0) / total, 1.0 / np.sqrt(total)
+    mean_sd = np.where(np.any(known & np.isnan(sd), axis=0), np.nan, 1.0 / np.sqrt(total))
+    return np.sum(weight * np.nan_to_num(value), axis=0) / total, mean_sd
 
 
 def predictions(reflections, predicted, test):

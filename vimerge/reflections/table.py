@@ -297,18 +297,20 @@ class Reflections:
         """Number of observations of each reflection in this table, ``[R]`` int64."""
         return np.bincount(self.refl_id, minlength=len(self.asu))
 
-    def dataset(self, batch_size=None, shuffle=True, seed=0):
+    def dataset(self, batch_size=None, shuffle=True, seed=0, by="observation"):
         """
         Batches for `model.fit`: a `tf.data.Dataset` of dicts.
 
         Parameters
         ----------
         batch_size : int, optional
-            Observations in a batch, at most; all of them by default.
+            Observations in a batch; all of them by default.
         shuffle : bool, optional
             Whether to draw the batches anew each epoch.
         seed : int, optional
             Fixes the order.
+        by : {"observation", "reflection", "image"}, optional
+            What is divided among the batches; with "reflection", each has all the observations of its reflections.
 
         Returns
         -------
@@ -317,4 +319,4 @@ class Reflections:
         """
         from vimerge.reflections.batches import dataset
 
-        return dataset(self, batch_size=batch_size, shuffle=shuffle, seed=seed)
+        return dataset(self, batch_size=batch_size, shuffle=shuffle, seed=seed, by=by)

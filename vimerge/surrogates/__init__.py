@@ -1,6 +1,7 @@
 """Surrogate posteriors q(F): Keras layers that own the variational parameters."""
 
 from vimerge.surrogates.base import Surrogate
+from vimerge.surrogates.delta import Delta
 from vimerge.surrogates.folded_normal import FoldedNormal
 from vimerge.surrogates.gamma import Gamma
 from vimerge.surrogates.log_normal import LogNormal
@@ -8,4 +9,4 @@ from vimerge.surrogates.rice_woolfson import RiceWoolfson
 from vimerge.surrogates.truncated_normal import TruncatedNormal
 from vimerge.surrogates.weibull import Weibull
 
-__all__ = ["FoldedNormal", "Gamma", "LogNormal", "RiceWoolfson", "Surrogate", "TruncatedNormal", "Weibull"]
+__all__ = ["Delta", "FoldedNormal", "Gamma", "LogNormal", "RiceWoolfson", "Surrogate", "TruncatedNormal", "Weibull"]
