@@ -6,6 +6,7 @@ The public names are loaded when they are first used: `import vimerge` does not 
 import importlib
 
 _MODULES = (
+    "conventional",
     "distributions",
     "evidence",
     "likelihoods",
@@ -17,6 +18,7 @@ _MODULES = (
     "simulation",
     "statistics",
     "surrogates",
+    "testing",
 )
 _NAMES = {
     "ReciprocalASU": "vimerge.reflections",

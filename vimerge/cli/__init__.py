@@ -4,9 +4,9 @@ import argparse
 import logging
 import sys
 
-from vimerge.cli import demo, merge, simulate
+from vimerge.cli import conventional, demo, merge, simulate
 
-COMMANDS = {"merge": merge, "simulate": simulate, "demo": demo}
+COMMANDS = {"merge": merge, "conventional": conventional, "simulate": simulate, "demo": demo}
 
 
 def main(arguments=None):

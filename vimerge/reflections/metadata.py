@@ -5,6 +5,8 @@ import logging
 import numpy as np
 
 from vimerge.reflections.columns import is_sigma_of, missing_column
+from vimerge.reflections.errors import MissingColumnError
+from vimerge.reflections.geometry import GEOMETRY, beam_columns
 
 __all__ = ["COMPUTED", "FILE", "choose_metadata", "informative_columns", "metadata_matrix"]
 
@@ -61,7 +63,8 @@ def choose_metadata(raws, keys, metadata=None):
     keys : sequence of Keys
         The columns to merge from each, which are no metadata (but for the image number).
     metadata : sequence of str, optional
-        Names to take, among the columns, "dHKL", "Hobs", "Kobs", "Lobs" and "file".
+        Names to take, among the columns, "dHKL", "Hobs", "Kobs", "Lobs", "file" and, where batch headers tell the
+        geometry, "S0X" … "S1Z": unit vectors of the incident and the diffracted beam in the crystal's frame.
 
     Returns
     -------
@@ -74,6 +77,7 @@ def choose_metadata(raws, keys, metadata=None):
     """
     if metadata is not None:
         names = list(dict.fromkeys([metadata] if isinstance(metadata, str) else metadata))
+        _add_beams(raws, keys, names)
         for name in names:
             for raw in raws:
                 if name not in raw.columns and name not in (*COMPUTED, FILE):
@@ -92,6 +96,21 @@ def choose_metadata(raws, keys, metadata=None):
     if partial:
         logger.info("Metadata left out because not every file has them: %s", ", ".join(partial))
     return [*common, *COMPUTED]
+
+
+def _add_beams(raws, keys, names):
+    """Add the beams' directions to the columns of those sources that lack them, if they were asked for."""
+    wanted = [name for name in names if name in GEOMETRY]
+    for raw, key in zip(raws, keys, strict=True):
+        if all(name in raw.columns for name in wanted):
+            continue
+        try:
+            beams = beam_columns(raw, key.image)
+        except ValueError as error:
+            raise MissingColumnError(
+                f"{raw.path}: {wanted[0]} cannot be computed, for {error}; leave it out of --metadata (metadata=)."
+            ) from None
+        raw.columns.update({name: beams[name] for name in wanted})
 
 
 def metadata_matrix(names, columns, explicit=False):
