@@ -121,7 +121,7 @@ def test_bad_input_is_one_sentence_and_exit_status_2(measured, tmp_path, capsys,
 def test_the_cli_offers_what_the_library_has():
     from vimerge.cli import conventional
     from vimerge.conventional.merging import ROBUST
-    from vimerge.conventional.partials import PARTIALS
+    from vimerge.reflections.partials import PARTIALS
 
     assert conventional.PARTIALS == PARTIALS
     assert conventional.ROBUST == ROBUST

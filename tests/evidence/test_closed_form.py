@@ -90,7 +90,8 @@ def test_elbo_falls_short_by_the_divergence_from_the_posterior(tractable, truth)
 
 
 def test_corrected_moments(tractable, truth):
-    found = corrected_moments(*tractable, samples=100_000, seed=3)
-    assert found.trusted.sum() > 30
-    np.testing.assert_allclose(found.I[found.trusted], truth[1][found.trusted], rtol=0.01)
-    np.testing.assert_allclose(found.SIGI[found.trusted], truth[2][found.trusted], rtol=0.01)
+    found = corrected_moments(*tractable, seed=3)
+    assert 20 < found.trusted.sum() < 50
+    # A k̂ that is too high for the surrogate does not keep the sum from being right.
+    np.testing.assert_allclose(found.I, truth[1], rtol=0.002)
+    np.testing.assert_allclose(found.SIGI, truth[2], rtol=0.002)

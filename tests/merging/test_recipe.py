@@ -8,6 +8,7 @@ import pytest
 from vimerge import VariationalMergingModel, priors, surrogates
 from vimerge.cli import merge
 from vimerge.merging import recipe
+from vimerge.merging.job import PARTIALS
 from vimerge.merging.model import OBJECTIVES
 from vimerge.priors.wilson import FALLOFFS
 from vimerge.reflections import OptionError, Reflections
@@ -21,6 +22,7 @@ def test_the_command_line_offers_what_the_recipe_knows():
     assert recipe.ERRORS_PER == merge.ERRORS_PER
     assert set(POSTERIORS) == set(merge.SCALE_POSTERIORS)
     assert set(FALLOFFS) == set(merge.FALLOFFS)
+    assert merge.PARTIALS == PARTIALS
     assert set(OBJECTIVES) == set(merge.OBJECTIVES)
 
 

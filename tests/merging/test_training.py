@@ -13,6 +13,7 @@ from vimerge import VariationalMergingModel, likelihoods, priors, scaling, surro
 from vimerge.merging import NonFiniteGradientError
 
 SURROGATES = [
+    (surrogates.FrenchWilson, "intensity"),
     (surrogates.Gamma, "intensity"),
     (surrogates.Gamma, "amplitude"),
     (surrogates.RiceWoolfson, "amplitude"),

@@ -10,9 +10,7 @@ import tensorflow as tf
 
 from vimerge import priors
 
-from .conftest import CLASSES, MEMBERS
-
-OVER = pytest.mark.parametrize("over", ["amplitude", "intensity"])
+from .conftest import MEMBERS
 
 
 @pytest.fixture
@@ -26,52 +24,10 @@ def observations(asu, table):
     return table(asu, refl_id, iobs, 10.0)
 
 
-def integrate(prior, function, over):
-    """E[function(F²)] of each reflection by the trapezium rule over √F, where every density is finite."""
-    root = np.sqrt(np.asarray(prior(tf.range(len(prior.asu))), np.float64))
-    f = np.linspace(0, np.sqrt(9.0 * root), 8001)[1:] ** 2
-    x, jacobian = (f, 1.0) if over == "amplitude" else (f**2, 2 * f)
-    density = prior.distribution(over=over).prob(x.astype(np.float32)).numpy().astype(np.float64) * jacobian
-    return np.trapezoid(density * 2 * np.sqrt(f) * function(f**2), np.sqrt(f), axis=0)
-
-
-def test_every_public_prior_is_in_the_table():
-    public = {getattr(priors, name) for name in priors.__all__}
-    assert {c for c in public if inspect.isclass(c) and issubclass(c, priors.Prior)} - {priors.Prior} == CLASSES
-
-
 def test_every_public_fall_off_is_in_the_table(asu):
     public = {c for c in (getattr(priors, name) for name in priors.__all__) if inspect.isclass(c)}
     falloffs = {c for c in public if issubclass(c, priors.FallOff)} - {priors.FallOff}
     assert {type(make(asu).falloff) for make in MEMBERS.values()} == falloffs
-
-
-@OVER
-def test_density_integrates_to_one(prior, over):
-    np.testing.assert_allclose(integrate(prior, np.ones_like, over), 1.0, rtol=1e-3)
-
-
-@OVER
-def test_call_is_the_mean_intensity_of_either_density(prior, over):
-    mean = prior(tf.range(len(prior.asu))).numpy()
-    np.testing.assert_allclose(integrate(prior, lambda j: j, over), mean, rtol=1e-3)
-
-
-def test_amplitude_and_intensity_are_one_distribution(prior):
-    f = np.sqrt(np.asarray(prior(tf.range(len(prior.asu))))) * np.array([[0.01], [0.3], [1.0], [2.5]], np.float32)
-    of_f = prior.distribution(over="amplitude").log_prob(f).numpy()
-    of_j = prior.distribution(over="intensity").log_prob(f**2).numpy()
-    np.testing.assert_allclose(of_f, of_j + np.log(2 * f), rtol=1e-4, atol=1e-4)
-
-
-@OVER
-def test_gathering_is_the_same_as_selecting_from_all(prior, over):
-    refl_id = np.array([7, 0, 7, 59], np.int32)
-    x = np.sqrt(prior(refl_id).numpy())
-    some = prior.distribution(refl_id, over=over)
-    assert some.batch_shape == (4,)
-    every = prior.distribution(over=over).log_prob(x[:, np.newaxis]).numpy()
-    np.testing.assert_allclose(some.log_prob(x), every[np.arange(4), refl_id], rtol=1e-6, atol=1e-6)
 
 
 def test_other_variates_are_refused(prior):

@@ -10,9 +10,10 @@ from vimerge.cli.quiet import import_tensorflow
 HELP = "scale and merge unmerged reflections"
 
 # The names that vimerge.merging.recipe knows: to ask it would import TensorFlow for the sake of help.
-SURROGATES = ("gamma", "rice", "folded-normal", "truncated-normal", "log-normal", "weibull", "delta")
+SURROGATES = ("french-wilson", "gamma", "rice", "folded-normal", "truncated-normal", "log-normal", "weibull", "delta")
 LIKELIHOODS = ("normal", "student-t", "laplace", "contaminated")
 ERROR_MODELS = ("none", "evans", "xds", "neural")
+PARTIALS = ("separate", "sum")
 ERRORS_PER = ("dataset", "file", "image")
 SCALE_POSTERIORS = ("delta", "log-normal", "gamma", "folded-normal")
 FALLOFFS = ("flat", "isotropic", "anisotropic", "smooth")
@@ -38,8 +39,10 @@ def add_arguments(parser):
         help="columns that inform the scale, and dHKL, Hobs, Kobs, Lobs (default: all that can)",
     )
 
+    data.add_argument("--partials", choices=PARTIALS, default="separate", help="parts of reflections: add them up?")
+
     model = parser.add_argument_group("model")
-    model.add_argument("--surrogate", choices=SURROGATES, default="gamma", help="q(F); delta is a point, the MAP")
+    model.add_argument("--surrogate", choices=SURROGATES, default="french-wilson", help="q(F); delta is a point")
     model.add_argument("--over", choices=("amplitude", "intensity"), help="what q is of (default: what suits it)")
     model.add_argument("--falloff", choices=FALLOFFS, default="smooth", help="of the prior's mean intensity")
     model.add_argument("--learn-falloff", action="store_true", help="learn it with the rest")
@@ -72,6 +75,10 @@ def add_arguments(parser):
 def run(arguments):
     """Run `vimerge merge`."""
     options = vars(arguments)
+    if options["correct_moments"] and options["surrogate"] == "delta":
+        from vimerge.reflections import OptionError
+
+        raise OptionError("A point has no moments to correct: leave out --correct-moments or take another --surrogate.")
 
     def pick(*names):
         return {name: options[name] for name in names}
@@ -99,7 +106,7 @@ def run(arguments):
             *("scaling", "scale_posterior", "width", "depth", "scaling_from", "mc_samples"),
         ),
         training=pick("objective", "epochs", "batch_size", "learning_rate"),
-        **pick("test_fraction", "half_datasets", "seed"),
+        **pick("partials", "test_fraction", "half_datasets", "seed"),
     )
 
 

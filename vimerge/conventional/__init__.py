@@ -5,7 +5,6 @@ from vimerge.conventional.errors import ErrorModel
 from vimerge.conventional.job import ConventionalJob, ConventionalResult
 from vimerge.conventional.merging import merge_observations
 from vimerge.conventional.model import ModelOptions
-from vimerge.conventional.partials import sum_partials
 from vimerge.conventional.reading import read_for_scaling
 from vimerge.conventional.scaling import Scaling, ScalingOptions, scale_reflections
 
@@ -20,5 +19,4 @@ __all__ = [
     "merge_observations",
     "read_for_scaling",
     "scale_reflections",
-    "sum_partials",
 ]

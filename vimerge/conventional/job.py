@@ -1,10 +1,7 @@
 """A whole conventional merge, from files to a folder of results."""
 
-import hashlib
-import importlib.metadata
 import json
 import logging
-import platform
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,12 +13,14 @@ from vimerge.conventional import tables
 from vimerge.conventional.intensities import combine_intensities
 from vimerge.conventional.laue import has_harmonics
 from vimerge.conventional.merging import merge_observations
-from vimerge.conventional.partials import sum_partials
 from vimerge.conventional.reading import read_for_scaling
 from vimerge.conventional.scaling import Scaling, ScalingOptions, scale_reflections
 from vimerge.conventional.wilson import mean_intensity
 from vimerge.reflections import OptionError, Reflections
+from vimerge.reflections.free_flags import add_free_flags
+from vimerge.reflections.partials import sum_partials
 from vimerge.reflections.splits import half_datasets, holdout
+from vimerge.reflections.tables import file_digest, versions
 from vimerge.reflections.writing import write_together
 
 __all__ = ["ConventionalJob", "ConventionalResult"]
@@ -45,7 +44,7 @@ class ConventionalJob:
     reading : dict
         Options of `reading.read_for_scaling`.
     partials : dict
-        Options of `partials.sum_partials`.
+        Options of `reflections.sum_partials`.
     combine : dict or None
         Options of `intensities.combine_intensities`; None takes the intensities as they are.
     scaling : ScalingOptions
@@ -58,6 +57,8 @@ class ConventionalJob:
         How many random divisions into half data sets to merge.
     seed : int
         Fixes the random choices.
+    free_flags : dict or None
+        `fraction`, `reference` and `column` of `reflections.free_flags.add_free_flags`; None adds no flags.
     """
 
     files: tuple
@@ -69,6 +70,12 @@ class ConventionalJob:
     test_fraction: float = 0.05
     half_datasets: int = 1
     seed: int = 0
+    free_flags: dict | None = None
+
+    def inputs(self):
+        """All files that are read: the observations, and the reference of free flags."""
+        reference = (self.free_flags or {}).get("reference")
+        return [*self.files, *([] if reference is None else [reference])]
 
     def run(self):
         """
@@ -97,6 +104,8 @@ class ConventionalJob:
         log.info("scaling by %s observations, with %s held out", f"{np.sum(~test):,}", f"{np.sum(test):,}")
         scaling = scale_reflections(reflections, ~test, self.scaling)
         merged = tables.merged_table(reflections, scaling.sigma, scaling.scale, scaling.used, **self.merging)
+        if self.free_flags is not None:
+            merged = add_free_flags(merged, **self.free_flags, seed=self.seed)
         halves = self._halves(reflections, scaling) if self.half_datasets else None
         by_intensity = scaling.deviations_by_intensity(_BINS)
         facts = {
@@ -225,11 +234,10 @@ class ConventionalResult:
     def run_record(self):
         """What this run was: options, versions, seed, digests of the inputs, and what was learned."""
         options = asdict(self.job) | {"files": [str(path) for path in self.job.files]}
-        versions = {name: importlib.metadata.version(name) for name in PACKAGES}
         return {
             "options": options,
-            "versions": {"python": platform.python_version(), **versions},
-            "inputs": {str(path): {"sha256": _digest(path)} for path in self.job.files},
+            "versions": versions(PACKAGES),
+            "inputs": {str(path): {"sha256": file_digest(path)} for path in self.job.inputs()},
             **self.facts,
         }
 
@@ -243,8 +251,3 @@ def _without_harmonics(reflections, key):
     overlap = has_harmonics(reflections.hkl, wavelength, reflections.d)
     log.info("%s observations rejected as overlaps of harmonics", f"{overlap.sum():,}")
     return reflections[~overlap]
-
-
-def _digest(path):
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

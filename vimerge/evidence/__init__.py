@@ -5,6 +5,7 @@ from vimerge.evidence.exact import Exact, exact
 from vimerge.evidence.inference_data import to_inference_data
 from vimerge.evidence.monte_carlo import Estimate, elbo, importance, naive
 from vimerge.evidence.pareto import Smoothed, psis
+from vimerge.evidence.predictive import log_predictive
 
 __all__ = [
     "Corrected",
@@ -15,6 +16,7 @@ __all__ = [
     "elbo",
     "exact",
     "importance",
+    "log_predictive",
     "naive",
     "psis",
     "to_inference_data",

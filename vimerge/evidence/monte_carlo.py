@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
-from vimerge.distributions import has_analytic_kl, kl_divergence
 from vimerge.merging.joint import CELLS, LogJoint
 
 
@@ -32,16 +32,16 @@ class Draws(NamedTuple):
     @property
     def log_joint(self):
         """The logarithm of p(I, x | Σ), −∞ where the posterior has no density."""
-        return _no_nan(self.log_likelihood + self.log_prior)
+        return no_nan(self.log_likelihood + self.log_prior)
 
     @property
     def log_weight(self):
         """The logarithm of p(I, x | Σ)/q(x), −∞ where the posterior has no density."""
-        return _no_nan(self.log_likelihood + self.log_prior - self.log_q)
+        return no_nan(self.log_likelihood + self.log_prior - self.log_q)
 
 
-def draw(joint, refl_id, samples, seed, *, from_prior=0):
-    """Draw from the surrogate, and maybe from the prior.
+def draw(joint, refl_id, samples, seed):
+    """Draw from the surrogate.
 
     Parameters
     ----------
@@ -49,10 +49,8 @@ def draw(joint, refl_id, samples, seed, *, from_prior=0):
     refl_id : array, int [N]
         Which reflections.
     samples : int
-        K, for each reflection, from q.
+        K, for each reflection.
     seed : tuple of two int
-    from_prior : int, optional
-        How many more are drawn from the prior; they come last.
 
     Returns
     -------
@@ -65,10 +63,12 @@ def draw(joint, refl_id, samples, seed, *, from_prior=0):
     """
     surrogate, ids = joint.model.surrogate, tf.constant(refl_id, tf.int32)
     q = surrogate.distribution(ids)
+    if isinstance(q, tfp.distributions.Deterministic):
+        raise ValueError(
+            f"{type(surrogate).__name__} is a point, with neither samples to weight nor a bound to compute: use "
+            "exact or naive, or give the model a surrogate with a width."
+        )
     x = surrogate.sample(q, samples, tf.constant(seed, tf.int32))
-    if from_prior:
-        prior = joint.model.prior.distribution(ids, over=surrogate.over)
-        x = tf.concat([x, surrogate.sample(prior, from_prior, tf.constant(seed, tf.int32) + 7919)], axis=0)
     log_q, x = (t.numpy().astype(np.float64) for t in (q.log_prob(x), x))
     if log_q.shape != x.shape:
         raise ValueError(
@@ -105,7 +105,7 @@ def naive(model, reflections, samples=1000, seed=0):
     mean = _LogMean(joint.number)
     for number, size in _chunks(samples, joint.number):
         f = prior.sample(size, seed=tf.constant((seed, number), tf.int32)).numpy().astype(np.float64)
-        mean.add(_no_nan(joint.log_likelihood(f, ids)))
+        mean.add(no_nan(joint.log_likelihood(f, ids)))
     return mean.result()
 
 
@@ -147,7 +147,8 @@ def elbo(model, reflections, samples=1000, seed=0):
 
         ELBO_h = E_q [ Σ_i log p(I_i | Σ_i F², σ_i) ] − KL[q(F) || p(F)]
 
-    The divergence is in closed form where there is one.
+    Both terms are averaged over the same samples, even where the divergence has a closed form: the closer q is to the
+    posterior the less their sum varies from one sample to the next, and it is exact where q is the posterior.
 
     Parameters
     ----------
@@ -166,22 +167,17 @@ def elbo(model, reflections, samples=1000, seed=0):
     """
     joint = LogJoint(model, reflections)
     ids = np.arange(joint.number)
-    q = model.surrogate.distribution()
-    p = model.prior.distribution(over=model.surrogate.over)
-    closed = has_analytic_kl(q, p)
     total, square = np.zeros(joint.number), np.zeros(joint.number)
     reference = None
     for number, size in _chunks(samples, joint.number):
-        draws = draw(joint, ids, size, (seed, number))
-        terms = draws.log_likelihood if closed else draws.log_weight
+        terms = draw(joint, ids, size, (seed, number)).log_weight
         reference = terms[0] if reference is None else reference
         # Squares of differences from a typical value keep their digits.
         total += (terms - reference).sum(axis=0)
         square += ((terms - reference) ** 2).sum(axis=0)
     mean = total / samples
     error = np.sqrt(np.maximum(square / samples - mean**2, 0.0) / samples)
-    kl = kl_divergence(q, p).numpy().astype(np.float64) if closed else 0.0
-    return Estimate(reference + mean - kl, error)
+    return Estimate(reference + mean, error)
 
 
 class _LogMean:
@@ -217,6 +213,6 @@ def _chunks(samples, number):
         yield chunk, min(size, samples - first)
 
 
-def _no_nan(log_density):
+def no_nan(log_density):
     """−∞ for what has no density: outside its support a distribution may give NaN."""
     return np.where(np.isnan(log_density), -np.inf, log_density)

@@ -15,12 +15,14 @@ import reciprocalspaceship as rs
 from vimerge.merging import crossvalidation, recipe, results
 from vimerge.merging.model import VariationalMergingModel
 from vimerge.merging.seed import set_seed
-from vimerge.reflections import Reflections
+from vimerge.reflections import OptionError, Reflections
+from vimerge.reflections.partials import has_partials, sum_partials
 from vimerge.reflections.splits import holdout
 from vimerge.reflections.writing import write_together
 
 log = logging.getLogger("vimerge")
 
+PARTIALS = ("separate", "sum")
 PACKAGES = (
     "vimerge",
     "tensorflow",
@@ -43,6 +45,9 @@ class MergeJob:
         Unmerged reflection files.
     reading : dict
         Options of `Reflections.read`.
+    partials : {"separate", "sum"}
+        Whether the parts of a reflection on neighbouring images are observations of their own, or are added up first by
+        `reflections.sum_partials`.
     modelling : dict
         Options of `merging.recipe.make_model`.
     training : dict
@@ -57,6 +62,7 @@ class MergeJob:
 
     files: tuple
     reading: dict = field(default_factory=dict)
+    partials: str = "separate"
     modelling: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     test_fraction: float = 0.05
@@ -80,7 +86,7 @@ class MergeJob:
         """
         started, clock, cpu = time.time(), time.perf_counter(), time.process_time()
         set_seed(self.seed)
-        reflections = Reflections.read(list(self.files), **self.reading)
+        reflections = self._read()
         log.info("%r", reflections)
         held_out = holdout(reflections, self.test_fraction, self.seed)
         train, test = reflections[~held_out], reflections[held_out]
@@ -107,6 +113,20 @@ class MergeJob:
             "skipped_steps": skipped,
         }
         return MergeResult(self, model, merged, predictions, halves, history, facts)
+
+    def _read(self):
+        if self.partials not in PARTIALS:
+            raise OptionError(f"Partials cannot be treated as {self.partials!r}; choose from {', '.join(PARTIALS)}.")
+        reflections = Reflections.read(list(self.files), **self.reading)
+        if not has_partials(reflections):
+            return reflections
+        if self.partials == "sum":
+            return sum_partials(reflections).reflections
+        log.info(
+            "parts of reflections on neighbouring images are taken for observations of their own; to add them up first "
+            "gives better differences of Friedel mates: --partials sum"
+        )
+        return reflections
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vimerge.distributions import kl_divergence
@@ -269,7 +270,8 @@ class VariationalMergingModel(keras.Model):
         self._initialized = True
 
     def _scaled(self, reflections):
-        scale = self.scaling(next(iter(reflections.dataset(shuffle=False)))).numpy()
+        # Far from what it was trained on, a network's scale may underflow.
+        scale = np.maximum(self.scaling(next(iter(reflections.dataset(shuffle=False)))).numpy(), 1e-30)
         return replace(reflections, iobs=reflections.iobs / scale, sigiobs=reflections.sigiobs / scale)
 
     def condition(self, reflections):

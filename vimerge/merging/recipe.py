@@ -16,6 +16,7 @@ from vimerge.reflections.reference import reference_amplitudes
 from vimerge.scaling import MLP, ImageScale, Sum, physical
 
 SURROGATES = {
+    "french-wilson": surrogates.FrenchWilson,
     "gamma": surrogates.Gamma,
     "rice": surrogates.RiceWoolfson,
     "folded-normal": surrogates.FoldedNormal,
@@ -58,7 +59,7 @@ PLANS = {
 def make_model(
     reflections,
     *,
-    surrogate="gamma",
+    surrogate="french-wilson",
     over=None,
     falloff="smooth",
     learn_falloff=False,
@@ -83,8 +84,9 @@ def make_model(
     ----------
     reflections : Reflections
         What it will be trained on.
-    surrogate : {"gamma", "rice", "folded-normal", "truncated-normal", "log-normal", "weibull", "delta"}
-        The family of q(F).
+    surrogate : str
+        The family of q(F): "french-wilson", "gamma", "rice", "folded-normal", "truncated-normal", "log-normal",
+        "weibull" or "delta".
     over : {"amplitude", "intensity"}, optional
         What the surrogate is a distribution of; by default what suits the family.
     falloff : {"flat", "isotropic", "anisotropic", "smooth"}

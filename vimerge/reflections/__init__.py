@@ -12,6 +12,7 @@ from vimerge.reflections.errors import (
     UncertaintyError,
     UnreadableFileError,
 )
+from vimerge.reflections.partials import sum_partials
 from vimerge.reflections.reference import reference_amplitudes
 from vimerge.reflections.splits import half_datasets, holdout
 from vimerge.reflections.table import Reflections
@@ -31,4 +32,5 @@ __all__ = [
     "half_datasets",
     "holdout",
     "reference_amplitudes",
+    "sum_partials",
 ]

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from vimerge.conventional.intensities import combine_intensities
-from vimerge.conventional.partials import sum_partials
 from vimerge.conventional.sweeps import find_sweeps
 from vimerge.reflections import MissingColumnError, OptionError, Reflections
+from vimerge.reflections.partials import sum_partials
 
 CELL, SPACEGROUP = (50.0, 60.0, 70.0, 90.0, 90.0, 90.0), "P 1"
 # hkl, image, MPART_N, MPART_I, fraction, I, SIGI

@@ -9,7 +9,7 @@ import numpy as np
 from vimerge.reflections import hkl as miller
 from vimerge.reflections.errors import OptionError
 
-__all__ = ["PARTIALS", "Summed", "sum_partials"]
+__all__ = ["PARTIALS", "Summed", "has_partials", "sum_partials"]
 
 logger = logging.getLogger("vimerge")
 
@@ -101,6 +101,14 @@ def sum_partials(reflections, how="sum", minimum=0.5):
     if len(summed) < len(reflections):
         logger.info("%s observations are sums of %s parts", f"{len(summed):,}", f"{len(reflections):,}")
     return _judge(summed, total[back], size[back].astype(np.int32), whole[back], how, minimum)
+
+
+def has_partials(reflections):
+    """Whether the metadata tell of parts of reflections, bool."""
+    number, fraction = _column(reflections, "MPART_N"), _column(reflections, "FRACTIONCALC")
+    return bool(number is not None and np.any(number > 0)) or bool(
+        number is None and fraction is not None and np.any(fraction < COMPLETE)
+    )
 
 
 def _column(reflections, name):
