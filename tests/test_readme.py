@@ -10,8 +10,8 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 def test_the_scripts_run(simulation, tmp_path, monkeypatch):
     train, subclass = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert "epochs=100" in train
-    train = train.replace("epochs=100", "epochs=3").replace("[3, 10, 30, 60]", "[1]")
+    assert "epochs=40" in train
+    train = train.replace("epochs=40", "epochs=3")
     monkeypatch.chdir(tmp_path)
     simulation.write("integrated.mtz")
     names = {}

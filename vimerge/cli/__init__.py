@@ -2,11 +2,20 @@
 
 import argparse
 import logging
+import os
 import sys
 
-from vimerge.cli import conventional, demo, merge, simulate
+from vimerge.cli import conventional, demo, deposit, merge, report, simulate, stats
 
-COMMANDS = {"merge": merge, "conventional": conventional, "simulate": simulate, "demo": demo}
+COMMANDS = {
+    "merge": merge,
+    "conventional": conventional,
+    "stats": stats,
+    "report": report,
+    "deposit": deposit,
+    "simulate": simulate,
+    "demo": demo,
+}
 
 
 def main(arguments=None):
@@ -32,6 +41,10 @@ def main(arguments=None):
     log.addHandler(console)
     try:
         parsed.run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. What is left in the buffer must not be complained of at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError, ArithmeticError) as error:
         log.debug("", exc_info=True)
         print(f"vimerge: {error}", file=sys.stderr)

@@ -5,6 +5,8 @@ import logging
 import os
 from pathlib import Path
 
+from vimerge.cli import options
+
 HELP = "scale and merge the conventional way"
 
 # The names that vimerge.conventional knows: to ask it would import much for the sake of help.
@@ -67,7 +69,9 @@ def add_arguments(parser):
     merging.add_argument("--robust", choices=ROBUST, default="none", help="weights that fall off with the deviation")
     merging.add_argument("--test-fraction", type=float, default=0.05, metavar="X", help="held out of scaling")
     merging.add_argument("--half-datasets", type=int, default=1, metavar="N", help="divisions into halves; 0 for none")
+    options.add_free_flags(merging)
     merging.add_argument("--seed", type=int, default=0, help="fixes the result")
+    merging.add_argument("--no-report", action="store_true", help="write no report.html")
     merging.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="print warnings only")
 
 
@@ -103,11 +107,16 @@ def run(arguments):
         combine=arguments.combine,
         scaling=scaling,
         merging=pick("robust"),
+        free_flags=options.free_flags(arguments),
         **pick("test_fraction", "half_datasets", "seed"),
     )
     result = job.run()
     written = result.write(folder)
     log.info("%s", summarize(result.merged, result.predictions, result.half_datasets))
+    if not arguments.no_report:
+        from vimerge.report.html import write_report
+
+        written.append(write_report(folder, folder / "report.html"))
     log.info("written to %s: %s", folder, ", ".join(path.name for path in sorted([*written, folder / "log.txt"])))
 
 

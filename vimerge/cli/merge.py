@@ -5,6 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
+from vimerge.cli.options import add_free_flags, free_flags
 from vimerge.cli.quiet import import_tensorflow
 
 HELP = "scale and merge unmerged reflections"
@@ -68,6 +69,7 @@ def add_arguments(parser):
     training.add_argument("--learning-rate", type=float, default=0.01, metavar="RATE", help="of Adam, at the start")
     training.add_argument("--test-fraction", type=float, default=0.05, metavar="X", help="held out of training")
     training.add_argument("--half-datasets", type=int, default=1, metavar="N", help="divisions into halves; 0 for none")
+    add_free_flags(training)
     training.add_argument("--seed", type=int, default=0, help="fixes the result bit for bit")
     training.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="print warnings only")
 
@@ -87,6 +89,7 @@ def run(arguments):
         arguments.output,
         quiet=options.get("quiet", False),
         correct_moments=options["correct_moments"],
+        free_flags=free_flags(arguments),
         files=tuple(arguments.files),
         reading=pick("anomalous", "dmin", "space_group", "intensity_key", "uncertainty_key", "image_key", "metadata"),
         modelling=pick(

@@ -1,10 +1,7 @@
 """A whole merge, from files to a folder of results."""
 
-import hashlib
-import importlib.metadata
 import json
 import logging
-import platform
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,8 +13,10 @@ from vimerge.merging import crossvalidation, recipe, results
 from vimerge.merging.model import VariationalMergingModel
 from vimerge.merging.seed import set_seed
 from vimerge.reflections import OptionError, Reflections
+from vimerge.reflections.free_flags import add_free_flags
 from vimerge.reflections.partials import has_partials, sum_partials
 from vimerge.reflections.splits import holdout
+from vimerge.reflections.tables import file_digest, versions
 from vimerge.reflections.writing import write_together
 
 log = logging.getLogger("vimerge")
@@ -56,6 +55,8 @@ class MergeJob:
         The fraction of the observations to hold out.
     half_datasets : int
         How many random divisions into half data sets to merge.
+    free_flags : dict or None
+        `fraction`, `reference` and `column` of `reflections.free_flags.add_free_flags`; None adds no flags.
     seed : int
         Fixes everything.
     """
@@ -67,6 +68,7 @@ class MergeJob:
     training: dict = field(default_factory=dict)
     test_fraction: float = 0.05
     half_datasets: int = 1
+    free_flags: dict | None = None
     seed: int = 0
 
     def run(self, callbacks=(), moments=None):
@@ -98,6 +100,8 @@ class MergeJob:
         predicted = model.predict(reflections.dataset(65536, shuffle=False), verbose=0)
         predictions = results.predictions(reflections, predicted, held_out)
         merged = model.merge(train, None if moments is None else moments(model, train))
+        if self.free_flags is not None:
+            merged = add_free_flags(merged, **self.free_flags, seed=self.seed)
         halves = None
         if self.half_datasets:
             log.info("merging half data sets with the scaling frozen")
@@ -113,6 +117,15 @@ class MergeJob:
             "skipped_steps": skipped,
         }
         return MergeResult(self, model, merged, predictions, halves, history, facts)
+
+    def inputs(self):
+        """All files that are read: the observations, a reference, free flags and a trained scaling model."""
+        others = (self.modelling.get("reference"), (self.free_flags or {}).get("reference"), self._trained())
+        return [*self.files, *(path for path in others if path is not None)]
+
+    def _trained(self):
+        path = self.modelling.get("scaling_from")
+        return None if path is None else recipe.model_file(path)
 
     def _read(self):
         if self.partials not in PARTIALS:
@@ -186,15 +199,9 @@ class MergeResult:
     def run_record(self):
         """What this run was: options, versions, seed, digests of the inputs, and what was learned."""
         options = asdict(self.job) | {"files": [str(path) for path in self.job.files]}
-        versions = {name: importlib.metadata.version(name) for name in PACKAGES}
         return {
             "options": options,
-            "versions": {"python": platform.python_version(), **versions},
-            "inputs": {str(path): {"sha256": _digest(path)} for path in self.job.files},
+            "versions": versions(PACKAGES),
+            "inputs": {str(path): {"sha256": file_digest(path)} for path in self.job.inputs()},
             **self.facts,
         }
-
-
-def _digest(path):
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -173,16 +173,22 @@ def trained_scaling(path):
     OptionError
         If it is not there, or is no saved merging model.
     """
-    path = Path(path)
-    path = path / "model.keras" if path.is_dir() else path
-    if not path.is_file():
-        raise OptionError(f"{path}: there is no such model; give the model.keras of a merge, or its folder.")
+    path = model_file(path)
     try:
         made = keras.saving.load_model(path).scaling
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise OptionError(f"{path}: this is no model that vimerge can load ({str(error).splitlines()[0]}).") from error
     made.trainable = False
     return made
+
+
+def model_file(path):
+    """The saved model of a merge, given it or its folder; an OptionError if it is not there."""
+    path = Path(path)
+    path = path / "model.keras" if path.is_dir() else path
+    if not path.is_file():
+        raise OptionError(f"{path}: there is no such model; give the model.keras of a merge, or its folder.")
+    return path
 
 
 def _scaling(reflections, names, *, width, depth, posterior):

@@ -1,23 +1,9 @@
 """Tables that come out of a merge."""
 
 import numpy as np
-import reciprocalspaceship as rs
 
 from vimerge.distributions import Moments
-
-AMPLITUDE = {"F": "F", "SIGF": "Q", "I": "J", "SIGI": "Q", "N": "I"}
-FRIEDEL = {
-    "F(+)": "G",
-    "SIGF(+)": "L",
-    "F(-)": "G",
-    "SIGF(-)": "L",
-    "I(+)": "K",
-    "SIGI(+)": "M",
-    "I(-)": "K",
-    "SIGI(-)": "M",
-    "N(+)": "I",
-    "N(-)": "I",
-}
+from vimerge.reflections.tables import AMPLITUDE, FRIEDEL, friedel_pairs, make_table
 
 
 def merged(asu, moments, multiplicity):
@@ -45,8 +31,10 @@ def merged(asu, moments, multiplicity):
     if not asu.anomalous:
         keep = n > 0
         columns = {**{name: value[keep] for name, value in moments.items()}, "N": n[keep]}
-        return _dataset(asu, asu.miller_index[keep], columns, AMPLITUDE)
-    plus, minus = _pairs(asu, n)
+        return make_table(asu.miller_index[keep], columns, AMPLITUDE, asu.cell, asu.spacegroup)
+    plus, minus, hkl = friedel_pairs(asu)
+    some = ((plus >= 0) & (n[plus] > 0)) | ((minus >= 0) & (n[minus] > 0))
+    plus, minus, hkl = plus[some], minus[some], hkl[some]
     both = np.stack([plus, minus])
     observed = (both >= 0) & (n[both] > 0)
     values = {name: np.where(observed, value[both], np.nan) for name, value in moments.items()}
@@ -58,19 +46,7 @@ def merged(asu, moments, multiplicity):
     for i, sign in enumerate("+-"):
         columns |= {f"{name}({sign})": value[i] for name, value in values.items()}
         columns[f"N({sign})"] = number[i]
-    # A representative of the pair: the plus index, or the minus one negated.
-    hkl = np.where((plus >= 0)[:, None], asu.miller_index[plus], -asu.miller_index[minus])
-    return _dataset(asu, hkl, columns, AMPLITUDE | FRIEDEL)
-
-
-def _pairs(asu, n):
-    """Refl_ids of the Friedel mates of each merged reflection, −1 where there is none; centric ones are both."""
-    ids, mate = np.arange(len(asu)), asu.friedel_mate
-    is_plus = ~asu.friedel_minus
-    plus = np.concatenate([ids[is_plus], np.full(np.sum(~is_plus & (mate < 0)), -1)])
-    minus = np.concatenate([mate[is_plus], ids[~is_plus & (mate < 0)]])
-    some = ((plus >= 0) & (n[plus] > 0)) | ((minus >= 0) & (n[minus] > 0))
-    return plus[some], minus[some]
+    return make_table(hkl, columns, AMPLITUDE | FRIEDEL, asu.cell, asu.spacegroup)
 
 
 def _weighted_mean(value, sd, same):
@@ -109,12 +85,5 @@ def predictions(reflections, predicted, test):
     }
     types = {"Iobs": "J", "SIGIobs": "Q", "Ipred": "J", "SIGIpred": "Q", "scale": "R", "SIGscale": "R"}
     types |= {"image_id": "I", "test": "I"}
-    return _dataset(reflections.asu, reflections.hkl, columns, types, merged=False)
-
-
-def _dataset(asu, hkl, columns, types, merged=True):
-    data = {name: rs.DataSeries(np.asarray(columns[name], np.float32), dtype=types[name]) for name in types}
-    for i, name in enumerate("HKL"):
-        data[name] = rs.DataSeries(hkl[:, i].astype(np.int32), dtype="H")
-    table = rs.DataSet(data, cell=asu.cell, spacegroup=asu.spacegroup, merged=merged)
-    return table.set_index(["H", "K", "L"]).sort_index() if merged else table.set_index(["H", "K", "L"])
+    asu = reflections.asu
+    return make_table(reflections.hkl, columns, types, asu.cell, asu.spacegroup, merged=False)
