@@ -4,8 +4,8 @@
 
 Amplitudes are drawn from Wilson's prior, scales from a smooth function of where and when an observation was made, and
 observations from the likelihood. They are merged with the scales known and with the scales learned, and the truth is
-ranked within q(F). A factor of F that is the same for all reflections at a resolution is the scale's as much as F's, and
-no data tell: with learned scales a smooth one is taken out, a polynomial of 1/d².
+ranked within q(F). A factor of F that is the same for all reflections at a resolution is the scale's as much as F's,
+and no data tell: with learned scales a smooth one is taken out, a polynomial of 1/d².
 """
 
 import argparse
@@ -167,7 +167,9 @@ def main(argv=None):
 
     from vimerge.statistics import coverage
 
-    given = {name: getattr(options, name) for name in ("surrogate", "over", "scaling", "width") if getattr(options, name)}
+    given = {
+        name: getattr(options, name) for name in ("surrogate", "over", "scaling", "width") if getattr(options, name)
+    }
     tables = {}
     for known in (True, False):
         if options.only == ("learned" if known else "known"):

@@ -21,6 +21,7 @@ FILES = {
     "model.keras",
     "run.json",
     "log.txt",
+    "report.html",
 }
 EVANS = ["--error-model", "evans"]
 SMALL = ["--epochs", "3", "--batch-size", "1000", "--seed", "5", "--quiet"]
@@ -67,7 +68,7 @@ def test_the_run_can_be_told_from_its_record(folder, data):
     assert record["options"]["seed"] == 5
     assert len(record["inputs"][str(data)]["sha256"]) == 64
     assert {"python", "tensorflow", "vimerge"} <= set(record["versions"])
-    assert set(record["learned"]["likelihood"]) == {"SdFac", "SdB", "SdAdd"}
+    assert set(record["learned"]["likelihood"]) == {"dof", "SdFac", "SdB", "SdAdd"}
 
 
 def test_the_history_has_the_terms_of_the_elbo(folder):

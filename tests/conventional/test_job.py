@@ -11,7 +11,7 @@ import reciprocalspaceship as rs
 
 from vimerge.cli import main
 
-FILES = {"merged.mtz", "predictions.mtz", "half_datasets.mtz", "history.csv", "run.json", "log.txt"}
+FILES = {"merged.mtz", "predictions.mtz", "half_datasets.mtz", "history.csv", "run.json", "log.txt", "report.html"}
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def test_the_prior_is_about_a_reference(reflections, simulation, tmp_path):
     assert np.all(np.asarray(model.prior.parameters()["sigma_a"]) > 0.9)
     learned = model.parameters()
     assert learned["prior"].keys() >= {"B", "sigma_a"}
-    assert learned["likelihood"].keys() == {"SdFac", "SdB", "SdAdd"}
+    assert learned["likelihood"].keys() == {"dof", "SdFac", "SdB", "SdAdd"}
     with pytest.raises(ValueError, match="nothing to learn"):
         recipe.make_model(reflections, falloff="flat", learn_falloff=True)
 

@@ -51,7 +51,9 @@ def add_arguments(parser):
     model.add_argument("--reference-column", metavar="COLUMN", help="amplitudes of the MTZ (default: found by type)")
     model.add_argument("--likelihood", choices=LIKELIHOODS, default="student-t", help="of an intensity")
     model.add_argument("--dof", type=float, default=16.0, help="degrees of freedom of student-t")
-    model.add_argument("--learn-dof", action="store_true", help="learn them, from --dof on")
+    model.add_argument(
+        "--learn-dof", action=argparse.BooleanOptionalAction, default=True, help="learn them, from --dof on"
+    )
     model.add_argument("--error-model", choices=ERROR_MODELS, default="evans", help="evans learns SdFac, SdB, SdAdd")
     model.add_argument("--errors-per", choices=ERRORS_PER, default="dataset", help="whose error model it is")
     model.add_argument("--scaling", default="mlp", metavar="A+B", help="mlp, image, physical, or a sum (default: mlp)")
@@ -71,6 +73,7 @@ def add_arguments(parser):
     training.add_argument("--half-datasets", type=int, default=1, metavar="N", help="divisions into halves; 0 for none")
     add_free_flags(training)
     training.add_argument("--seed", type=int, default=0, help="fixes the result bit for bit")
+    training.add_argument("--no-report", action="store_true", help="write no report.html")
     training.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="print warnings only")
 
 
@@ -89,6 +92,7 @@ def run(arguments):
         arguments.output,
         quiet=options.get("quiet", False),
         correct_moments=options["correct_moments"],
+        report=not options["no_report"],
         free_flags=free_flags(arguments),
         files=tuple(arguments.files),
         reading=pick("anomalous", "dmin", "space_group", "intensity_key", "uncertainty_key", "image_key", "metadata"),
@@ -113,7 +117,7 @@ def run(arguments):
     )
 
 
-def merge(output, quiet=False, correct_moments=False, **job):
+def merge(output, quiet=False, correct_moments=False, report=True, **job):
     """Run a `MergeJob` with a log and a progress bar, write its folder, and print a summary.
 
     Parameters
@@ -124,6 +128,8 @@ def merge(output, quiet=False, correct_moments=False, **job):
         Print warnings only.
     correct_moments : bool
         Merge the moments of `vimerge.evidence.corrected_moments` in place of the surrogate's.
+    report : bool
+        Write `report.html` beside the results.
     **job
         Fields of `merging.job.MergeJob`.
 
@@ -149,6 +155,10 @@ def merge(output, quiet=False, correct_moments=False, **job):
     result = MergeJob(**job).run([] if quiet else [ProgressBar()], moments)
     written = result.write(folder)
     log.info("%s", summarize(result.merged, result.predictions, result.half_datasets))
+    if report:
+        from vimerge.report.html import write_report
+
+        written.append(write_report([folder], folder / "report.html"))
     log.info("written to %s: %s", folder, ", ".join(path.name for path in sorted([*written, folder / "log.txt"])))
     return result
 

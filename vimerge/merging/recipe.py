@@ -67,7 +67,7 @@ def make_model(
     reference_column=None,
     likelihood="student-t",
     dof=16.0,
-    learn_dof=False,
+    learn_dof=True,
     error_model="evans",
     errors_per="dataset",
     scaling="mlp",

@@ -1,37 +1,17 @@
 """Figures, each drawn into a matplotlib Axes."""
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
+from vimerge.report.style import BLUE, GREEN, GREY, ORANGE, RED, STYLE, panels
 
-STYLE = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": "medium",
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "font.size": 9,
-    "legend.frameon": False,
-    "legend.fontsize": "small",
-}
-
-
-def panels(rows, columns, size=(4.4, 3.5)):
-    """Make a figure of several panels in the common style; no display is needed.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    axes : array of matplotlib.axes.Axes, [rows * columns]
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    return figure, axes
+__all__ = [
+    "STYLE",
+    "against_truth",
+    "by_resolution",
+    "panels",
+    "scale_by_image",
+    "training_history",
+]
 
 
 def training_history(axes, history):
