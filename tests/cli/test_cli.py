@@ -103,6 +103,19 @@ def test_every_choice_of_model_runs_and_a_merge_without_extras_leaves_their_file
     assert list(rs.read_mtz(str(tmp_path / "merged.mtz")).columns) == ["F", "SIGF", "I", "SIGI", "N"]
 
 
+def test_moments_are_corrected_and_the_scaling_of_an_earlier_merge_is_used_again(folder, data, tmp_path):
+    options = ["--correct-moments", "--scaling-from", str(folder), "--half-datasets", "0", "--no-report"]
+    options += ["--test-fraction", "0.1"]
+    assert main(["merge", str(data), "-o", str(tmp_path), "--anomalous", *options, *SMALL]) == 0
+    again, first = (rs.read_mtz(str(path / "merged.mtz")) for path in (tmp_path, folder))
+    assert again.index.equals(first.index)
+    assert np.isfinite(again[["F", "SIGF"]].to_numpy()).all()
+    assert np.corrcoef(again["F"], first["F"])[0, 1] > 0.99
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert str(folder / "model.keras") in record["inputs"]
+    assert "Pareto k̂ is below 0.7" in (tmp_path / "log.txt").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -111,6 +124,8 @@ def test_every_choice_of_model_runs_and_a_merge_without_extras_leaves_their_file
         (["--space-group", "F 4 3 2"], "F 4 3 2"),
         (["--test-fraction", "1"], "--test-fraction"),
         (["--dof", "-1"], "degrees of freedom"),
+        (["--scaling", "mlp+magic"], "no scaling model 'magic'"),
+        (["--reference", "nothing.mtz"], "nothing.mtz"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_status_2(data, tmp_path, capsys, options, words):
@@ -119,6 +134,11 @@ def test_bad_input_is_one_sentence_and_exit_status_2(data, tmp_path, capsys, opt
     assert words in message
     assert "Traceback" not in message
     assert "Traceback" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_point_has_no_moments_to_correct(data, tmp_path, capsys):
+    assert main(["merge", str(data), "-o", str(tmp_path), "--surrogate", "delta", "--correct-moments"]) == 2
+    assert "no moments to correct" in capsys.readouterr().err
 
 
 def test_a_missing_file_is_named(tmp_path, capsys):

@@ -175,7 +175,11 @@ def test_table_of_predictions(model, reflections, tmp_path):
     test = np.arange(len(reflections)) % 10 == 0
     table = predictions(reflections, predicted, test)
     assert not table.merged
-    assert list(table.columns) == ["Iobs", "SIGIobs", "Ipred", "SIGIpred", "scale", "SIGscale", "image_id", "test"]
+    columns = ["Iobs", "SIGIobs", "Ipred", "SIGIpred", "scale", "SIGscale", "image_id", "test"]
+    where = [name for name in reflections.metadata_keys if name in ("ROT", "XDET", "YDET")]
+    assert len(where) == 3
+    assert list(table.columns) == [*columns, *where]
+    np.testing.assert_array_equal(table["ROT"], reflections.metadata[:, reflections.metadata_keys.index("ROT")])
     np.testing.assert_array_equal(table.get_hkls(), reflections.hkl)
     np.testing.assert_array_equal(table["Iobs"], reflections.iobs)
     np.testing.assert_array_equal(table["Ipred"], predicted["Ipred"])

@@ -5,6 +5,9 @@ import numpy as np
 from vimerge.distributions import Moments
 from vimerge.reflections.tables import AMPLITUDE, FRIEDEL, friedel_pairs, make_table
 
+# Where and when an observation was made, for maps of the scale and of residuals.
+WHERE = ("ROT", "XDET", "YDET")
+
 
 def merged(asu, moments, multiplicity):
     """Make the table of merged reflections, those observed at least once.
@@ -74,7 +77,8 @@ def predictions(reflections, predicted, test):
     Returns
     -------
     rs.DataSet
-        Unmerged, indexed by the observed H, K, L: Iobs SIGIobs Ipred SIGIpred scale SIGscale image_id test.
+        Unmerged, indexed by the observed H, K, L: Iobs SIGIobs Ipred SIGIpred scale SIGscale image_id test, and what
+        the metadata have of ROT XDET YDET.
     """
     columns = {
         "Iobs": reflections.iobs,
@@ -85,5 +89,8 @@ def predictions(reflections, predicted, test):
     }
     types = {"Iobs": "J", "SIGIobs": "Q", "Ipred": "J", "SIGIpred": "Q", "scale": "R", "SIGscale": "R"}
     types |= {"image_id": "I", "test": "I"}
+    for position, name in enumerate(reflections.metadata_keys):
+        if name in WHERE:
+            columns[name], types[name] = reflections.metadata[:, position], "R"
     asu = reflections.asu
     return make_table(reflections.hkl, columns, types, asu.cell, asu.spacegroup, merged=False)
