@@ -1,8 +1,8 @@
-"""Simulate a rotation experiment on a crystal of random atoms: unmerged reflections, and beside them the truth."""
+"""Simulate an experiment on a crystal of random atoms: unmerged reflections, and beside them the truth."""
 
 import argparse
 
-HELP = "simulate a rotation experiment with known truth"
+HELP = "simulate a rotation or Laue experiment with known truth"
 
 # --option: (type, help); the defaults are those of vimerge.simulation.simulate.
 NUMBERS = {
@@ -25,6 +25,20 @@ NUMBERS = {
     "outliers": (float, "X", "fraction of the observations (default: 0.003)"),
     "seed": (int, "N", "default: 0"),
 }
+# The same for --laue, with the defaults of vimerge.simulation.simulate_laue …
+LAUE = {
+    "wavelength-min": (float, "Å", "short end of the band (default: 1.0)"),
+    "wavelength-max": (float, "Å", "long end of the band (default: 1.25)"),
+    "step": (float, "DEG", "rotation between the images (default: 4.5)"),
+}
+# … and for --pair, with those of vimerge.simulation.simulate_pair.
+PAIR = {
+    "moved-atoms": (int, "N", "neighbouring atoms that the change moves (default: 12)"),
+    "shift": (float, "Å", "distance that each moves (default: 1.5)"),
+    "fraction": (float, "X", "fraction of the cells that is changed (default: 0.3)"),
+    "correlation": (float, "R", "instead, draw structure factors that are so correlated"),
+}
+ROTATION = ("oscillation", "wavelength", "anomalous-scatterers", "element")
 
 
 def add_arguments(parser):
@@ -34,16 +48,54 @@ def add_arguments(parser):
     parser.add_argument("--space-group", metavar="NAME", help="default: P 21 21 21")
     parser.add_argument("--cell", nargs=6, type=float, metavar=("A", "B", "C", "α", "β", "γ"), help="Å and degrees")
     parser.add_argument("--element", metavar="SYMBOL", help="of the anomalous scatterers (default: Se)")
-    for name, (kind, unit, text) in NUMBERS.items():
-        parser.add_argument(f"--{name}", type=kind, metavar=unit, help=text)
+    _add_numbers(parser, NUMBERS)
+    laue = parser.add_argument_group("Laue experiments")
+    laue.add_argument(
+        "--laue",
+        action="store_true",
+        help="stills in a polychromatic beam (default: 40 images, 2000 photons in a mean reflection, 200 under it)",
+    )
+    _add_numbers(laue, LAUE)
+    pair = parser.add_argument_group("pairs")
+    pair.add_argument(
+        "--pair",
+        action="store_true",
+        help="two data sets, of the crystal and of one a little different: FILE_off.mtz, FILE_on.mtz, FILE_truth.mtz",
+    )
+    _add_numbers(pair, PAIR)
 
 
 def run(arguments):
     """Run `vimerge simulate`."""
-    from vimerge.simulation import simulate
+    from vimerge.simulation import simulate, simulate_laue, simulate_pair
 
-    options = {k: v for k, v in vars(arguments).items() if k not in ("output", "run") and v is not None}
-    simulation = simulate(**options)
+    options = {k: v for k, v in vars(arguments).items() if k not in ("output", "run", "laue", "pair") and v is not None}
+    _refuse(options, ROTATION if arguments.laue else LAUE, "without" if arguments.laue else "with", "--laue")
+    if not arguments.pair:
+        _refuse(options, PAIR, "with", "--pair")
+        simulation = (simulate_laue if arguments.laue else simulate)(**options)
+        print(f"{len(simulation.observations):,} observations of {len(simulation.truth):,} unique reflections")
+    else:
+        if "correlation" in options:
+            _refuse(options, ("moved-atoms", "shift", "fraction"), "without", "--correlation")
+        simulation = simulate_pair(laue=arguments.laue, **options)
+        off, on = simulation.off, simulation.on
+        print(
+            f"{len(off.observations):,} and {len(on.observations):,} observations of {len(off.truth):,} unique "
+            "reflections"
+        )
     written = simulation.write(arguments.output)
-    print(f"{len(simulation.observations):,} observations of {len(simulation.truth):,} unique reflections")
     print("written: " + ", ".join(str(path) for path in written))
+
+
+def _add_numbers(parser, numbers):
+    for name, (kind, unit, text) in numbers.items():
+        parser.add_argument(f"--{name}", type=kind, metavar=unit, help=text)
+
+
+def _refuse(options, names, how, switch):
+    """Raise a ``ValueError`` if an option was given that would do nothing."""
+    for name in names:
+        if name.replace("-", "_") in options:
+            fix = f"add {switch}" if how == "with" else "leave one of the two out"
+            raise ValueError(f"--{name} means something only {how} {switch}; {fix}.")

@@ -3,6 +3,8 @@
 import math
 from numbers import Integral, Real
 
+import numpy as np
+
 
 def check_real(name, value, *, low=-math.inf, high=math.inf, open_low=False, open_high=False, unit=""):
     """Return `value` as a float, or raise a ``ValueError`` that states the allowed interval.
@@ -49,3 +51,10 @@ def check_count(name, value, *, low):
     if isinstance(value, Integral) and not isinstance(value, bool) and value >= low:
         return int(value)
     raise ValueError(f"{name} must be a whole number of at least {low}, not {value!r}.")
+
+
+def check_rotation(name, value):
+    """Raise a ``ValueError`` unless `value` is a rotation matrix of shape [3, 3]."""
+    u = np.asarray(value, dtype=float)
+    if u.shape != (3, 3) or not np.allclose(u @ u.T, np.eye(3), atol=1e-6) or np.linalg.det(u) < 0:
+        raise ValueError(f"{name} must be a rotation matrix of shape [3, 3].")

@@ -137,7 +137,8 @@ class Crystal:
             raise ValueError(f"No reflection of this cell lies within dmin = {dmin:g} Å; choose a smaller dmin.")
         atoms = [site.atom for site in self.sites[0].all()]
         fractional = [self.cell.fractionalize(atom.pos).tolist() for atom in atoms]
-        unit = site_sums(fractional, [atom.b_iso for atom in atoms], hkl, self.cell, self.space_group)
+        b_factors, occupancies = [atom.b_iso for atom in atoms], [atom.occ for atom in atoms]
+        unit = site_sums(fractional, b_factors, occupancies, hkl, self.cell, self.space_group)
         normal = normal_scattering(self.structure, hkl, dmin)
         plus, minus = friedel_pair(normal, unit, self.f_prime, self.f_double_prime)
         # |F(h)| = |F(−h)| where symmetry makes them equivalent; the transform leaves a difference of its rounding.

@@ -100,6 +100,18 @@ class Detector:
         """Whether pixel coordinates, shape [N], are on the detector."""
         return (x >= 0) & (x < self.pixels) & (y >= 0) & (y < self.pixels)
 
-    def efficiency(self, s1):
-        """Fraction of the photons absorbed by the sensor, 1 − exp(−t/cos 2θ), shape [N]."""
-        return 1 - np.exp(-self.thickness / np.abs(s1 @ BEAM))
+    def efficiency(self, s1, attenuation=1.0):
+        """Fraction of the photons absorbed by the sensor, 1 − exp(−μt/cos 2θ).
+
+        Parameters
+        ----------
+        s1 : ndarray, shape [N, 3]
+            Unit vectors of the diffracted beams.
+        attenuation : ndarray, shape [N], or float, optional
+            Attenuation coefficient μ at their wavelength, relative to the one that `thickness` refers to.
+
+        Returns
+        -------
+        ndarray, shape [N]
+        """
+        return 1 - np.exp(-self.thickness * attenuation / np.abs(s1 @ BEAM))

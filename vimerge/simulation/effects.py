@@ -10,6 +10,8 @@ from vimerge.simulation.checks import check_count, check_real
 
 # Directions at which the largest deviation of an absorption surface is looked for.
 _SURFACE_POINTS = 2000
+# Streams of random numbers are this far apart from one series of exposures to the next.
+_SERIES = 10
 
 
 @dataclass(frozen=True)
@@ -55,27 +57,32 @@ class Effects:
         check_real("damage", self.damage, low=0, unit="Å²")
         check_real("jitter", self.jitter, low=0)
 
-    def scale(self, spots, experiment, seed):
+    def scale(self, spots, experiment, seed, *, attenuation=1.0, series=0):
         """Product of all effects.
 
         Parameters
         ----------
-        spots : Spots
-            The N recorded reflections.
-        experiment : RotationExperiment
+        spots : Spots or LaueSpots
+            The N recorded reflections, or all their harmonics.
+        experiment : RotationExperiment or LaueExperiment
             How they were recorded.
         seed : int
             Fixes the surfaces and the jitter. Each effect has its own random numbers, so that switching one off leaves
             the others as they were.
+        attenuation : ndarray, shape [N], or float, optional
+            The crystal's attenuation coefficient at each wavelength, relative to the one that `absorption` refers to.
+        series : int, optional
+            Number of the series of exposures: a crystal exposed again has a jitter of its own, and all else alike.
 
         Returns
         -------
         ndarray, shape [N]
             Positive scales about 1.
         """
-        surface, turn, image, response = (np.random.default_rng([seed, 3, stream]) for stream in range(4))
+        streams = (0, 1, 2 + _SERIES * series, 3)
+        surface, turn, image, response = (np.random.default_rng([seed, 3, stream]) for stream in streams)
         dose = (spots.phi - experiment.start) / experiment.sweep
-        scale = absorption_surface(spots.direction, self.absorption, self.absorption_order, surface)
+        scale = absorption_surface(spots.direction, self.absorption, self.absorption_order, surface) ** attenuation
         scale *= (1 - self.decay) ** dose
         scale *= _illumination(np.deg2rad(spots.phi), self.illumination, turn)
         scale *= np.exp(-self.damage * dose * spots.s2 / 2)

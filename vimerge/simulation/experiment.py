@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import ndtr
 
-from vimerge.simulation.checks import check_count, check_real
+from vimerge.simulation.checks import check_count, check_real, check_rotation
 from vimerge.simulation.detector import Detector
 from vimerge.simulation.geometry import (
     diffracted_beam,
     ewald_crossings,
     lorentz_polarization,
     random_orientation,
+    reciprocal_points,
     rotate,
     zeta,
 )
@@ -117,9 +118,7 @@ class RotationExperiment:
         check_real("start", self.start, unit="°")
         check_real("mosaicity", self.mosaicity, low=0, high=5, unit="°")
         check_real("polarization", self.polarization, low=0, high=1)
-        u = np.asarray(self.orientation, dtype=float)
-        if u.shape != (3, 3) or not np.allclose(u @ u.T, np.eye(3), atol=1e-6) or np.linalg.det(u) < 0:
-            raise ValueError("orientation must be a rotation matrix of shape [3, 3].")
+        check_rotation("orientation", self.orientation)
 
     @classmethod
     def random(cls, *, dmin=2.0, wavelength=0.9790, seed=0, **options):
@@ -157,9 +156,14 @@ class RotationExperiment:
         """float: rotation (°) of the whole scan."""
         return self.images * self.oscillation
 
+    def angles(self, image):
+        """Rotation angles (°) at which an image, numbered from 1, begins and ends."""
+        begin = self.start + (image - 1) * self.oscillation
+        return begin, begin + self.oscillation
+
     def reciprocal_points(self, hkl, cell):
         """Reciprocal-lattice points U B h (1/Å) at φ = 0 in the laboratory frame, shape [N, 3]."""
-        return np.asarray(hkl) @ np.array(cell.frac.mat) @ np.asarray(self.orientation).T
+        return reciprocal_points(hkl, cell, self.orientation)
 
     def spots(self, hkl, cell):
         """Every recorded crossing of the Ewald sphere.

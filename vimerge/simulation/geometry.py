@@ -1,4 +1,4 @@
-"""The rotation method: when a reciprocal-lattice point meets the Ewald sphere, and where its beam goes.
+"""When a reciprocal-lattice point meets the Ewald sphere, where its beam goes, and how much of it there is.
 
 Laboratory frame (imgCIF's, which DIALS uses): x along the rotation axis, z from the sample towards the source, so that
 the beam travels along −z. Reciprocal-space vectors are in 1/Å with |s0| = 1/λ.
@@ -23,6 +23,25 @@ def random_orientation(rng):
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+def reciprocal_points(hkl, cell, orientation):
+    """Reciprocal-lattice points U B h (1/Å) at φ = 0 in the laboratory frame.
+
+    Parameters
+    ----------
+    hkl : ndarray of int, shape [N, 3]
+        Miller indices.
+    cell : gemmi.UnitCell
+        The unit cell.
+    orientation : ndarray, shape [3, 3]
+        U, from the crystal's Cartesian frame to the laboratory's.
+
+    Returns
+    -------
+    ndarray, shape [N, 3]
+    """
+    return np.asarray(hkl) @ np.array(cell.frac.mat) @ np.asarray(orientation).T
 
 
 def rotate(vectors, phi):
@@ -96,24 +115,58 @@ def zeta(s1):
     return normal @ AXIS / np.linalg.norm(normal, axis=1)
 
 
-def lorentz_polarization(s1, polarization):
-    """LP as DIALS has it: the factor that takes recorded to corrected intensities, (1/L)/P.
-
-    1/L = |ŝ1·(e × ŝ0)| and P = (1 − 2p)(1 − (n·ŝ1)²) + p(1 + (ŝ1·ŝ0)²), where p is the fraction polarised in the plane
-    of normal n (Kahn et al., J. Appl. Cryst. 15, 330, 1982).
+def polarization_factor(s1, polarization):
+    """P = (1 − 2p)(1 − (n·ŝ1)²) + p(1 + (ŝ1·ŝ0)²), 1 straight ahead (Kahn et al., J. Appl. Cryst. 15, 330, 1982).
 
     Parameters
     ----------
     s1 : ndarray, shape [N, 3]
         Unit vectors of the diffracted beams.
     polarization : float
-        Fraction p: 1 for a fully polarised beam, 0.5 for an unpolarised one.
+        Fraction p polarised in the plane of normal n: 1 for a fully polarised beam, 0.5 for an unpolarised one.
 
     Returns
     -------
     ndarray, shape [N]
     """
-    inverse_lorentz = np.abs(s1 @ np.cross(AXIS, BEAM))
     across = 1 - (s1 @ POLARIZATION_NORMAL) ** 2
-    factor = (1 - 2 * polarization) * across + polarization * (1 + (s1 @ BEAM) ** 2)
-    return inverse_lorentz / factor
+    return (1 - 2 * polarization) * across + polarization * (1 + (s1 @ BEAM) ** 2)
+
+
+def lorentz_polarization(s1, polarization):
+    """LP as DIALS has it: the factor that takes recorded to corrected intensities, (1/L)/P with 1/L = |ŝ1·(e × ŝ0)|.
+
+    Parameters
+    ----------
+    s1 : ndarray, shape [N, 3]
+        Unit vectors of the diffracted beams.
+    polarization : float
+        Fraction of the beam polarised along the rotation axis; see `polarization_factor`.
+
+    Returns
+    -------
+    ndarray, shape [N]
+    """
+    return np.abs(s1 @ np.cross(AXIS, BEAM)) / polarization_factor(s1, polarization)
+
+
+def laue_lorentz(s1, wavelength):
+    """λ⁴/(2 sin²θ): what a still crystal in a polychromatic beam makes of the photons of a unit of wavelength.
+
+    N cells diffract by N/V Σ_h δ³(q − h) with q = (ŝ1 − ŝ0)/λ, to be integrated over the direction of ŝ1 and over λ.
+    The Ewald sphere has the area dΩ/λ², and with λ moves along its normal ŝ1 by (1 − ŝ1·ŝ0)/λ² dλ = 2 sin²θ/λ² dλ; so
+    d³q = (2 sin²θ/λ⁴) dΩ dλ (Buras & Gerward, Acta Cryst. A31, 372, 1975; Ren & Moffat, J. Appl. Cryst. 28, 461, 1995).
+
+    Parameters
+    ----------
+    s1 : ndarray, shape [N, 3]
+        Unit vectors of the diffracted beams.
+    wavelength : ndarray, shape [N]
+        Their wavelengths (Å).
+
+    Returns
+    -------
+    ndarray, shape [N]
+        In Å⁴.
+    """
+    return wavelength**4 / (1 - s1 @ BEAM)

@@ -41,6 +41,14 @@ class Simulation:
         The crystal.
     experiment : RotationExperiment
         How it was measured.
+    dmin : float
+        Resolution limit (Å).
+    effects : Effects
+        What the scale varied with.
+    noise : Noise
+        Exposure and errors.
+    seed : int
+        What fixed it.
     """
 
     observations: rs.DataSet
@@ -51,18 +59,48 @@ class Simulation:
     outlier: np.ndarray
     crystal: Crystal
     experiment: RotationExperiment
+    dmin: float
+    effects: Effects
+    noise: Noise
+    seed: int
 
     @property
     def sites(self):
         """gemmi.Structure: the anomalous scatterers."""
         return self.crystal.sites
 
+    @property
+    def models(self):
+        """What is written beside the observations as PDB files: gemmi.Structure by name."""
+        return {"sites": self.sites}
+
+    def repeat(self, crystal=None, series=1):
+        """Expose again, as the next of several interleaved series on one mounted crystal.
+
+        Orientation, absorption, illumination, decay and detector stay; jitter and noise are new.
+
+        Parameters
+        ----------
+        crystal : Crystal, optional
+            What the crystal has become. None: it has not changed.
+        series : int, optional
+            Number of the series.
+
+        Returns
+        -------
+        Simulation
+        """
+        return collect(self.crystal if crystal is None else crystal, **self._conditions(), series=series)
+
+    def _conditions(self):
+        return {name: getattr(self, name) for name in ("dmin", "experiment", "effects", "noise", "seed")}
+
     def write(self, path):
         """Write the observations, the truth and the sites; see `write_simulation`."""
         return write_simulation(self, path)
 
 
-def collect(crystal, *, dmin=2.0, experiment=None, effects=None, noise=None, seed=0):
+def collect(crystal, *, dmin=2.0, experiment=None, effects=None, noise=None, seed=0, series=0):
     """Measure a crystal.
 
     An observation's photons are Poisson about K · effects · |F(±)|² · QE / LP, with K set by the mean signal, above a
@@ -82,6 +120,8 @@ def collect(crystal, *, dmin=2.0, experiment=None, effects=None, noise=None, see
         Exposure and errors.
     seed : int, optional
         Fixes orientation, effects and noise.
+    series : int, optional
+        Number of the series of exposures, each with jitter and noise of its own; see `Simulation.repeat`.
 
     Returns
     -------
@@ -92,7 +132,7 @@ def collect(crystal, *, dmin=2.0, experiment=None, effects=None, noise=None, see
     ValueError
         If nothing is recorded.
     """
-    seed = check_count("seed", seed, low=0)
+    seed, series = check_count("seed", seed, low=0), check_count("series", series, low=0)
     experiment = RotationExperiment.random(dmin=dmin, seed=seed) if experiment is None else experiment
     effects = Effects() if effects is None else effects
     noise = Noise() if noise is None else noise
@@ -108,10 +148,10 @@ def collect(crystal, *, dmin=2.0, experiment=None, effects=None, noise=None, see
 
     f_squared = np.where(isym % 2 == 1, np.abs(plus[asu_id]) ** 2, np.abs(minus[asu_id]) ** 2)
     correction = spots.lp / spots.efficiency
-    relative = effects.scale(spots, experiment, seed)
+    relative = effects.scale(spots, experiment, seed, series=series)
     photons = relative * f_squared / correction
     exposure = noise.signal / photons.mean()
-    counts = noise.record(exposure * photons, spots.s2, seed)
+    counts = noise.record(exposure * photons, spots.s2, seed, series=series)
     true_scale = noise.gain * exposure * relative
 
     truth = truth_table(hkl_asu, plus, minus, crystal.cell, crystal.space_group)
@@ -125,14 +165,15 @@ def collect(crystal, *, dmin=2.0, experiment=None, effects=None, noise=None, see
         outlier=counts.outlier,
         crystal=crystal,
         experiment=experiment,
+        dmin=dmin,
+        effects=effects,
+        noise=noise,
+        seed=seed,
     )
 
 
 def _observations(hkl, spots, counts, correction, crystal, experiment):
     columns = {
-        "H": (hkl[:, 0], "H"),
-        "K": (hkl[:, 1], "H"),
-        "L": (hkl[:, 2], "H"),
         "BATCH": (spots.image, "B"),
         "I": (counts.intensity * correction, "J"),
         "SIGI": (counts.sigma * correction, "Q"),
@@ -145,6 +186,12 @@ def _observations(hkl, spots, counts, correction, crystal, experiment):
         "LP": (spots.lp, "R"),
         "QE": (spots.efficiency, "R"),
     }
+    return observation_table(hkl, columns, crystal, experiment)
+
+
+def observation_table(hkl, columns, crystal, experiment):
+    """Make an unmerged table from observed indices, [N, 3], and columns given as name: (values, MTZ type)."""
+    columns = {name: (hkl[:, i], "H") for i, name in enumerate("HKL")} | columns
     table = rs.DataSet({name: rs.DataSeries(values, dtype=kind) for name, (values, kind) in columns.items()})
     table.cell, table.spacegroup, table.merged = crystal.cell, crystal.space_group, False
     table.wavelength = experiment.wavelength

@@ -11,6 +11,8 @@ _BACKGROUND_PIXELS = 3.0
 # Share of the background that does not fall off with resolution, and 1/d² (1/Å²) at which the rest is down to 1/e.
 _FLAT_BACKGROUND = 0.25
 _BACKGROUND_S2 = 0.08
+# Streams of random numbers are this far apart from one series of exposures to the next.
+_SERIES = 10
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Noise:
         check_real("multiplicative_error", self.multiplicative_error, low=0, high=1)
         check_real("outliers", self.outliers, low=0, high=1)
 
-    def record(self, photons, s2, seed):
+    def record(self, photons, s2, seed, *, series=0):
         """Count reflections as an integration program would.
 
         The peak holds n photons, the mean background beneath it is estimated as b from three times as many pixels, and
@@ -63,12 +65,16 @@ class Noise:
             1/d² (1/Å²).
         seed : int
             Fixes the noise.
+        series : int, optional
+            Number of the series of exposures, each with noise of its own.
 
         Returns
         -------
         Counts
         """
-        error, spoilt, counting, beneath = (np.random.default_rng([seed, 4, stream]) for stream in range(4))
+        error, spoilt, counting, beneath = (
+            np.random.default_rng([seed, 4, stream + _SERIES * series]) for stream in range(4)
+        )
         signal = photons * np.maximum(1 + self.multiplicative_error * error.normal(size=len(photons)), 0)
         signal, outlier = self._spoil(signal, spoilt)
         fall_off = _FLAT_BACKGROUND + (1 - _FLAT_BACKGROUND) * np.exp(-s2 / _BACKGROUND_S2)

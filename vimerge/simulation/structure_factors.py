@@ -38,15 +38,15 @@ def normal_scattering(structure, hkl, dmin):
     return np.asarray(values, dtype=np.complex128)
 
 
-def site_sums(fractional, b_factors, hkl, cell, space_group):
-    """Direct sum over sites and symmetry, Σ_j exp(−B_j s²/4) exp(2πi h·x_j), of scatterers of unit strength.
+def site_sums(fractional, b_factors, occupancies, hkl, cell, space_group):
+    """Direct sum over sites and symmetry, Σ_j o_j exp(−B_j s²/4) exp(2πi h·x_j), of scatterers of unit strength.
 
     Parameters
     ----------
     fractional : ndarray, shape [A, 3]
         Fractional coordinates in the asymmetric unit.
-    b_factors : ndarray, shape [A]
-        Isotropic B factors (Å²).
+    b_factors, occupancies : ndarray, shape [A]
+        Isotropic B factors (Å²) and occupancies.
     hkl : ndarray of int, shape [U, 3]
         Miller indices.
     cell : gemmi.UnitCell
@@ -64,8 +64,8 @@ def site_sums(fractional, b_factors, hkl, cell, space_group):
     for op in space_group.operations():
         images = (fractional @ np.array(op.rot).T + np.array(op.tran)) / op.DEN
         # A loop over the few sites keeps the memory at one column.
-        for site, b in zip(images, b_factors, strict=True):
-            total += np.exp(2j * np.pi * (hkl @ site) - b * quarter_s2)
+        for site, b, occupancy in zip(images, b_factors, occupancies, strict=True):
+            total += occupancy * np.exp(2j * np.pi * (hkl @ site) - b * quarter_s2)
     return total
 
 

@@ -1,4 +1,4 @@
-"""A simulation's files: unmerged MTZ with batch headers, the truth, and the sites."""
+"""A simulation's files: unmerged MTZ with batch headers, the truth, and a model."""
 
 from pathlib import Path
 
@@ -8,12 +8,13 @@ import numpy as np
 from vimerge.reflections.writing import write_together
 from vimerge.simulation.geometry import AXIS, BEAM
 from vimerge.simulation.indices import to_asu
+from vimerge.simulation.laue import LaueExperiment
 
 _DATASET_ID = 1
 
 
 def write_simulation(simulation, path):
-    """Write the observations, and beside them ``<stem>_truth.mtz`` and ``<stem>_sites.pdb``.
+    """Write the observations, and beside them ``<stem>_truth.mtz`` and ``<stem>_sites.pdb`` (Laue: ``_model.pdb``).
 
     The unmerged MTZ has indices in the asymmetric unit with M/ISYM, and a batch header for each image with cell,
     orientation, rotation range and wavelength. All three files are written under temporary names first and renamed
@@ -29,25 +30,32 @@ def write_simulation(simulation, path):
     Returns
     -------
     tuple of pathlib.Path
-        The unmerged MTZ, the truth and the sites.
+        The unmerged MTZ, the truth and the sites or the model.
 
     Raises
     ------
     ValueError
         If the name does not end in ``.mtz`` or its folder does not exist.
     """
+    path = checked_path(path)
+    writers = {
+        path: unmerged_mtz(simulation).write_to_file,
+        path.with_name(f"{path.stem}_truth.mtz"): simulation.truth.write_mtz,
+    }
+    for name, structure in simulation.models.items():
+        writers[path.with_name(f"{path.stem}_{name}.pdb")] = structure.write_pdb
+    write_together(writers)
+    return tuple(writers)
+
+
+def checked_path(path):
+    """Return the path of an MTZ file to write; a ``ValueError`` if its name or its folder will not do."""
     path = Path(path)
     if path.suffix.lower() != ".mtz":
         raise ValueError(f"{path} must end in .mtz, the format of the observations.")
     if not path.parent.is_dir():
         raise ValueError(f"{path} cannot be written because its folder does not exist; create it first.")
-    writers = {
-        path: unmerged_mtz(simulation).write_to_file,
-        path.with_name(f"{path.stem}_truth.mtz"): simulation.truth.write_mtz,
-        path.with_name(f"{path.stem}_sites.pdb"): simulation.sites.write_pdb,
-    }
-    write_together(writers)
-    return tuple(writers)
+    return path
 
 
 def unmerged_mtz(simulation):
@@ -64,7 +72,7 @@ def unmerged_mtz(simulation):
     """
     observations, crystal = simulation.observations, simulation.crystal
     mtz = gemmi.Mtz(with_base=True)
-    mtz.title = "Simulated rotation experiment"
+    mtz.title = f"Simulated {'Laue' if _is_laue(simulation) else 'rotation'} experiment"
     mtz.spacegroup = crystal.space_group
     mtz.add_dataset("simulation")
     mtz.set_cell_for_all(crystal.cell)
@@ -98,20 +106,22 @@ def _batches(simulation):
         batch.cell = cell
         batch.wavelength = experiment.wavelength
         batch.axes = ["AXIS"]
-        ints = {12: 1, 14: 2, 15: 1, 17: 1, 19: 1}  # one crystal, three-dimensional data, axis 1 of 1, one detector
+        data_type = 3 if _is_laue(simulation) else 2  # Laue, or three-dimensional
+        ints = {12: 1, 14: data_type, 15: 1, 17: 1, 19: 1}  # one crystal, … , axis 1 of 1, one detector
         for position, value in ints.items():
             batch.ints[position] = value
-        begin = experiment.start + (image - 1) * experiment.oscillation
+        begin, end = experiment.angles(image)
         floats = {
             6: orientation.T.ravel(),  # column by column
-            21: [experiment.mosaicity],
-            36: [begin, begin + experiment.oscillation],
+            21: [0.0 if _is_laue(simulation) else experiment.mosaicity],
+            36: [begin, end],
             38: AXIS,
             43: [1.0],  # batch scale
-            47: [experiment.oscillation],
+            47: [0.0 if _is_laue(simulation) else experiment.oscillation],
             59: AXIS,
             80: -BEAM,  # towards the source, idealised
             83: -BEAM,  # and as it is
+            87: [_dispersion(experiment) if _is_laue(simulation) else 0.0],
             111: [detector.distance],
             113: [0, detector.pixels, 0, detector.pixels],
         }
@@ -119,6 +129,15 @@ def _batches(simulation):
             for i, number in enumerate(numbers):
                 batch.floats[first + i] = float(number)
         yield batch
+
+
+def _is_laue(simulation):
+    return isinstance(simulation.experiment, LaueExperiment)
+
+
+def _dispersion(experiment):
+    """Δλ/λ."""
+    return (experiment.wavelength_max - experiment.wavelength_min) / experiment.wavelength
 
 
 def mosflm_orientation(orientation, cell):
