@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vimerge import priors
 
@@ -17,6 +18,25 @@ def amplitudes(asu):
 
 def reference(sigma_a, **options):
     return lambda asu: priors.Reference(asu, amplitudes(asu), sigma_a, **options)
+
+
+def chains(asu):
+    """Parents: chains of three reflections, centric or not, in the order of their refl_id."""
+    parents = np.full(len(asu), -1, np.int32)
+    for ids in (np.flatnonzero(asu.centric), np.flatnonzero(~asu.centric)):
+        child = np.arange(1, len(ids))
+        child = child[child % 3 > 0]
+        parents[ids[child]] = ids[child - 1]
+    return parents
+
+
+def multivariate(correlation, **options):
+    return lambda asu: priors.MultivariateWilson(asu, chains(asu), correlation, **options)
+
+
+def by_resolution(asu):
+    """Two edges of three nodes each."""
+    return priors.CorrelationByResolution(3, [0.99, 0.9, 0.8], edges=np.arange(len(asu)) % 2)
 
 
 MEMBERS = {
@@ -38,8 +58,21 @@ MEMBERS = {
     "reference-all-learned": lambda asu: reference(
         priors.SigmaA(3), falloff=priors.AnisotropicFallOff(learn=True), modulation=np.linspace(0.5, 1.5, 60)
     )(asu),
+    "multivariate-given": multivariate(0.9, falloff=SIGMA),
+    "multivariate-given-each": multivariate(np.linspace(0.0, 0.9999, 60)),
+    "multivariate-learned": multivariate(0.9, learn=True, falloff=SIGMA),
+    "multivariate-all-learned": lambda asu: multivariate(
+        by_resolution(asu), falloff=priors.AnisotropicFallOff(learn=True), modulation=np.linspace(0.5, 1.5, 60)
+    )(asu),
 }
-CLASSES = {priors.Wilson, priors.Reference}
+
+
+def log_density(prior, refl_id, f, over="amplitude"):
+    """Log density of each reflection, given the parent's where there is one: what its learned numbers are for."""
+    if prior.parents is None:
+        return prior.distribution(refl_id, over=over).log_prob(f)
+    parent_amplitude = 0.8 * tf.stop_gradient(tf.sqrt(prior(np.maximum(prior.parents, 0)[refl_id])))
+    return prior.conditional(refl_id, parent_amplitude, over).log_prob(f)
 
 
 @pytest.fixture(params=MEMBERS)

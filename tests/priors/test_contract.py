@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from vimerge import priors
 
-from .conftest import MEMBERS
+from .conftest import MEMBERS, log_density
 
 
 @pytest.fixture
@@ -28,6 +28,13 @@ def test_every_public_fall_off_is_in_the_table(asu):
     public = {c for c in (getattr(priors, name) for name in priors.__all__) if inspect.isclass(c)}
     falloffs = {c for c in public if issubclass(c, priors.FallOff)} - {priors.FallOff}
     assert {type(make(asu).falloff) for make in MEMBERS.values()} == falloffs
+
+
+def test_every_public_correlation_is_in_the_table(asu):
+    public = {c for c in (getattr(priors, name) for name in priors.__all__) if inspect.isclass(c)}
+    correlations = {c for c in public if issubclass(c, priors.Correlation)} - {priors.Correlation}
+    made = [make(asu) for make in MEMBERS.values()]
+    assert {type(p.correlation) for p in made if isinstance(p, priors.MultivariateWilson)} == correlations
 
 
 def test_other_variates_are_refused(prior):
@@ -53,15 +60,15 @@ def test_parameters_are_those_that_are_trained(prior):
 
 
 def test_every_trained_weight_matters_and_is_reported(prior):
-    refl_id = tf.range(60)
+    refl_id = np.arange(60, dtype=np.int32)
     with tf.GradientTape() as tape:
-        log_prob = tf.reduce_sum(prior.distribution(refl_id).log_prob(0.7 * tf.ones(60)))
+        log_prob = tf.reduce_sum(log_density(prior, refl_id, 0.7 * tf.ones(60)))
     for gradient in tape.gradient(log_prob, prior.trainable_variables):
         assert np.all(np.isfinite(gradient))
         assert np.all(gradient != 0)
     before = prior.parameters()
     for weight in prior.trainable_variables:
-        weight.assign(weight + 0.1 * np.arange(1, 1 + weight.shape[0]))
+        weight.assign(weight + 0.1 * np.arange(1, 1 + np.prod(weight.shape)).reshape(weight.shape))
     after = prior.parameters()
     # The resolutions at which numbers are reported stay.
     assert all((np.asarray(after[name]) == value).all() == name.endswith("_d") for name, value in before.items())
@@ -80,15 +87,16 @@ def test_overall_level_of_a_learned_fall_off_is_fixed(prior):
 @pytest.mark.parametrize(
     ("name", "over"),
     [("wilson-anisotropic-learned", "amplitude"), ("wilson-smooth-learned", "intensity")]
-    + [("reference-all-learned", over) for over in ("amplitude", "intensity")],
+    + [("reference-all-learned", over) for over in ("amplitude", "intensity")]
+    + [("multivariate-all-learned", "intensity")],
 )
 def test_compiled_by_xla_it_is_the_same(name, over, asu):
-    prior, refl_id, x = MEMBERS[name](asu), tf.range(60), tf.linspace(0.1, 5.0, 60)
+    prior, refl_id, x = MEMBERS[name](asu), np.arange(60, dtype=np.int32), tf.linspace(0.1, 5.0, 60)
 
     def run():
         with tf.GradientTape() as tape:
             tape.watch(x)
-            log_prob = prior.distribution(refl_id, over=over).log_prob(x)
+            log_prob = log_density(prior, refl_id, x, over)
         gradients = tape.gradient(log_prob, [x, *prior.trainable_variables])
         return log_prob, prior.distribution(refl_id, over="intensity").mean(), *gradients
 
@@ -110,4 +118,6 @@ def test_configuration_and_weights_make_it_again(prior, observations):
         np.testing.assert_array_equal(
             again.distribution(over=over).log_prob(x), prior.distribution(over=over).log_prob(x)
         )
+        refl_id = np.arange(60, dtype=np.int32)
+        np.testing.assert_array_equal(log_density(again, refl_id, x, over), log_density(prior, refl_id, x, over))
     assert again.parameters() == prior.parameters()

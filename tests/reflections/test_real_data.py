@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import reciprocalspaceship as rs
 
-from vimerge.reflections import MergedDataError, Reflections
+from vimerge.reflections import MergedDataError, Reflections, dataset_parents, read_datasets
 
 FILES = {
     "hypf/hypf_unmerged.mtz": "IPR",
@@ -62,6 +62,33 @@ def test_three_wavelengths_together(real_data):
     r = Reflections.read(paths, intensity_key="I")
     assert r.n_images == 540
     assert len(r) == sum(len(Reflections.read(path, intensity_key="I")) for path in paths)
+
+
+def test_photoactive_yellow_protein_has_few_overlaps(real_data):
+    r = Reflections.read(real_data / "pyp/off.mtz", wavelength_key="Wavelength")
+    # A band of 1.02 to 1.18 Å is narrower than the ratio of neighbouring orders below 7.
+    assert (len(r), r.n_predictions, r.overlapped.sum(), r.never_alone.sum()) == (48069, 48208, 119, 61)
+    assert r.harmonics.order[r.overlapped[r.harmonic_id]].min() >= 6
+    np.testing.assert_array_equal(r.harmonic_hkl[r.principal], r.hkl)
+    wavelength = r.metadata[:, r.metadata_keys.index("Wavelength")]
+    assert wavelength.min() >= 1.02 - 1e-6
+    assert wavelength.max() <= 1.18 + 1e-6
+    # All harmonics of a spot are of one direction: λ/d is the same but for rounding.
+    ratio = wavelength / r.asu.d[r.refl_id]
+    np.testing.assert_allclose(ratio, ratio[r.principal][r.harmonic_id], rtol=1e-6)
+
+
+def test_photoactive_yellow_protein_before_and_after_the_pump(real_data):
+    files = {"off": real_data / "pyp/off.mtz", "2ms": real_data / "pyp/2ms.mtz"}
+    r = read_datasets(files, wavelength_key="Wavelength")
+    assert len(r) == 96124
+    for name, path in files.items():
+        alone = Reflections.read(path, wavelength_key="Wavelength")
+        assert r.of(name).asu.matches(alone.asu)
+        np.testing.assert_array_equal(r.of(name).refl_id, alone.refl_id)
+        np.testing.assert_array_equal(r.of(name).metadata, alone.metadata)
+    parents = r.asu.split(dataset_parents(r.asu, {"2ms": "off"}))["2ms"]
+    assert np.count_nonzero(parents >= 0) == 12151
 
 
 @pytest.mark.parametrize("name", ["HEWL_SSAD_24IDC.mtz", "phenix_fw_ref.mtz"])

@@ -20,6 +20,15 @@ def reference_amplitudes(asu):
     return amplitudes
 
 
+def correlated(asu):
+    """Children of the reflections before them, centric or not, in chains of three."""
+    parents = np.full(len(asu), -1)
+    for ids in (np.flatnonzero(asu.centric), np.flatnonzero(~asu.centric)):
+        child = np.flatnonzero(np.arange(len(ids)) % 3)
+        parents[ids[child]] = ids[child - 1]
+    return priors.MultivariateWilson(asu, parents, 0.95)
+
+
 # A member is a line: its name, and what makes it, as the check wants it.
 SURROGATES = {
     "french wilson": surrogates.FrenchWilson,
@@ -44,6 +53,7 @@ PRIORS = {
     "wilson smooth": lambda asu: priors.Wilson(asu, priors.SmoothFallOff(learn=True)),
     "reference": lambda asu: priors.Reference(asu, reference_amplitudes(asu)),
     "reference given": lambda asu: priors.Reference(asu, reference_amplitudes(asu), sigma_a=0.8),
+    "multivariate wilson": correlated,
 }
 SCALING = {
     "mlp": partial(scaling.MLP, width=6, depth=1),

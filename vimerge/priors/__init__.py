@@ -2,7 +2,10 @@
 
 from vimerge.priors.b_factor import AnisotropicFallOff, IsotropicFallOff
 from vimerge.priors.base import Prior
+from vimerge.priors.correlation import Correlation, GivenCorrelation
+from vimerge.priors.correlation_by_resolution import CorrelationByResolution
 from vimerge.priors.falloff import FallOff, FlatFallOff, GivenFallOff
+from vimerge.priors.multivariate_wilson import MultivariateWilson
 from vimerge.priors.reference import Reference
 from vimerge.priors.sigma_a import SigmaA
 from vimerge.priors.smooth import SmoothFallOff
@@ -11,10 +14,14 @@ from vimerge.priors.wilson import Wilson
 
 __all__ = [
     "AnisotropicFallOff",
+    "Correlation",
+    "CorrelationByResolution",
     "FallOff",
     "FlatFallOff",
+    "GivenCorrelation",
     "GivenFallOff",
     "IsotropicFallOff",
+    "MultivariateWilson",
     "Prior",
     "Reference",
     "SigmaA",

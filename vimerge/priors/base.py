@@ -15,7 +15,15 @@ class Prior(keras.layers.Layer):
     ----------
     asu : ReciprocalASU or dict
         The reflections, R of them (or the configuration of an ASU, as read from a saved model).
+
+    Attributes
+    ----------
+    parents : array, int32 [R], or None
+        If reflections are not independent, the refl_id of the one on whose amplitude each depends, −1 for none. The
+        prior then has a method `conditional` as `MultivariateWilson`'s.
     """
+
+    parents = None
 
     def __init__(self, asu, **kwargs):
         super().__init__(**kwargs)

@@ -59,7 +59,7 @@ class SigmaA(keras.layers.Layer):
             return
         self.asu = asu
         self._s2 = np.linspace(asu.s2.min(), asu.s2.max(), self.nodes)
-        self._hats = _hats(asu.s2, self._s2)
+        self._hats = interpolation_weights(asu.s2, self._s2)
         self._hats_of_all = tf.constant(self._hats, tf.float32)
         self._logit = self.add_weight(
             name="logit_sigma_a", shape=(self.nodes,), initializer="zeros", trainable=self.learn
@@ -115,6 +115,6 @@ class SigmaA(keras.layers.Layer):
         return {**super().get_config(), "nodes": self.nodes, "learn": self.learn, "initial": self.initial}
 
 
-def _hats(s2, nodes):
+def interpolation_weights(s2, nodes):
     """Weights of the nodes in linear interpolation, array [R, nodes]."""
     return np.stack([np.interp(s2, nodes, unit) for unit in np.eye(len(nodes))], axis=1)

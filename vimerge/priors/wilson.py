@@ -113,15 +113,15 @@ def make_falloff(falloff):
     return FALLOFFS[falloff]()
 
 
-def per_reflection(asu, values, name):
-    """The values as float32 [R].
+def per_reflection(asu, values, name, dtype=np.float32):
+    """The values as an array [R], float32 if no other type is asked for.
 
     Raises
     ------
     ValueError
         If there is not one for each reflection.
     """
-    values = np.asarray(values, np.float32)
+    values = np.asarray(values, dtype)
     if values.shape != (len(asu),):
         raise ValueError(
             f"{name} needs a number for each of the {len(asu)} reflections, not an array of shape {values.shape}."

@@ -1,19 +1,17 @@
 """From raw columns to a validated table: choose columns, agree on the symmetry, make the cuts, number everything."""
 
-import logging
-
 import numpy as np
 
 from vimerge.reflections import hkl as miller
 from vimerge.reflections.asu import ReciprocalASU
 from vimerge.reflections.columns import choose_keys
+from vimerge.reflections.cuts import Cuts
 from vimerge.reflections.errors import NoObservationsError, OptionError, ReflectionDataError, UncertaintyError
 from vimerge.reflections.metadata import COMPUTED, FILE, choose_metadata, metadata_matrix
+from vimerge.reflections.polychromatic import Wavelengths, expand, log_expansion
 from vimerge.reflections.symmetry import common_cell, common_spacegroup
 
 __all__ = ["assemble"]
-
-logger = logging.getLogger("vimerge")
 
 
 def assemble(
@@ -26,6 +24,10 @@ def assemble(
     uncertainty_key=None,
     image_key=None,
     metadata=None,
+    wavelength_key=None,
+    wavelength_min=None,
+    wavelength_max=None,
+    drop_constant=True,
 ):
     """
     Make the fields of a `Reflections` from raw columns.
@@ -36,6 +38,11 @@ def assemble(
         One or more sources.
     anomalous, dmin, space_group, intensity_key, uncertainty_key, image_key, metadata
         As for `Reflections.read`.
+    wavelength_key, wavelength_min, wavelength_max
+        As for `Reflections.read`.
+    drop_constant : bool, optional
+        Whether to leave out metadata that are the same throughout; those of one data set of several may differ from
+        the others'.
 
     Returns
     -------
@@ -43,6 +50,7 @@ def assemble(
         The arguments of `Reflections`.
     """
     dmin = _checked_dmin(dmin)
+    wavelengths = Wavelengths.checked(wavelength_key, wavelength_min, wavelength_max)
     keys = [choose_keys(raw, intensity_key, uncertainty_key, image_key) for raw in raws]
     names = choose_metadata(raws, keys, metadata)
     spacegroup = common_spacegroup(raws, space_group)
@@ -54,50 +62,49 @@ def assemble(
     sigiobs = _concatenate(raws, [key.uncertainty for key in keys])
     image = np.concatenate([_image_numbers(raw, key.image) for raw, key in zip(raws, keys, strict=True)])
 
-    mapped, plus = miller.to_asu(hkl, spacegroup)
-    keep = np.ones(len(hkl), dtype=bool)
-    cuts = []
-
-    def cut(bad, why):
-        count = np.count_nonzero(bad & keep)
-        if count:
-            cuts.append(f"{count:,} {why}")
-            logger.info("%s of %s observations removed: %s", f"{count:,}", f"{len(hkl):,}", why)
-        np.logical_and(keep, ~bad, out=keep)
-
-    distinct, inverse = miller.unique(mapped)
-    s2 = np.asarray(cell.calculate_1_d2_array(distinct))
-    absent = np.asarray(spacegroup.operations().systematic_absences(distinct), dtype=bool) | (s2 == 0)
-    cut(absent[inverse], "systematically absent")
-    if dmin is not None:
-        # The tolerance keeps reflections at the limit itself, whatever the rounding of the cell.
-        cut((s2 > (1 + 1e-6) / dmin**2)[inverse], f"beyond {dmin:g} Å")
-    _check_uncertainties(raws, keys, file_id, keep, iobs, sigiobs)
-    cut(~np.isfinite(sigiobs) | (sigiobs <= 0), f"with a {keys[0].uncertainty} that is not a positive number")
-    cut(~np.isfinite(iobs), f"with an {keys[0].intensity} that is not a finite number")
-    if not keep.any():
+    cuts = Cuts(len(hkl))
+    if wavelengths is None:
+        mapped, plus = _monochromatic(hkl, cell, spacegroup, dmin, cuts)
+    else:
+        wavelength = wavelengths.of(raws)
+        cuts.remove(~hkl.any(axis=1), "of the index 0 0 0")
+        wavelengths.remove_unusable(cuts, wavelength, ", ".join(raw.path for raw in raws))
+    _check_uncertainties(raws, keys, file_id, cuts.keep, iobs, sigiobs)
+    cuts.remove(~np.isfinite(sigiobs) | (sigiobs <= 0), f"with a {keys[0].uncertainty} that is not a positive number")
+    cuts.remove(~np.isfinite(iobs), f"with an {keys[0].intensity} that is not a finite number")
+    laue = None
+    if wavelengths is not None:
+        laue = expand(hkl, wavelength, cell, spacegroup, wavelengths, dmin, cuts)
+    if not cuts.keep.any():
         files = ", ".join(raw.path for raw in raws)
-        reason = f" after removing {', '.join(cuts)}" if cuts else ", for there was none to begin with"
         raise NoObservationsError(
-            f"{files}: no observation is left{reason}; check the file, --space-group (space_group=) and --dmin (dmin=)."
+            f"{files}: no observation is left{cuts}; check the file, --space-group (space_group=) and --dmin (dmin=)."
         )
 
-    all_kept = keep.all()
-    rows = slice(None) if all_kept else np.flatnonzero(keep)
-    asu, refl_id = ReciprocalASU._from_mapped(mapped[rows], plus[rows], cell, spacegroup, anomalous)
+    rows = cuts.rows
+    of_predictions = (mapped[rows], plus[rows]) if laue is None else (laue.mapped, laue.plus)
+    asu, refl_id = ReciprocalASU._from_mapped(*of_predictions, cell, spacegroup, anomalous)
     image_id, images = _number_images(file_id[rows], image[rows], [raw.path for raw in raws])
     kept_hkl = np.ascontiguousarray(hkl[rows])
 
     def column(name):
+        if laue is not None and name == wavelengths.key:
+            return laue.wavelength
         if name == "dHKL":
             return asu.s2[refl_id]
         if name in COMPUTED:
-            return kept_hkl[:, COMPUTED.index(name) - 1]
+            return (kept_hkl if laue is None else laue.hkl)[:, COMPUTED.index(name) - 1]
         if name == FILE:
-            return file_id[rows]
-        return np.concatenate([np.asarray(raw.columns[name], dtype=np.float32) for raw in raws])[rows]
+            values = file_id[rows]
+        else:
+            values = np.concatenate([np.asarray(raw.columns[name], dtype=np.float32) for raw in raws])[rows]
+        return values if laue is None else values[laue.harmonics.harmonic_id]
 
-    matrix, metadata_keys = metadata_matrix(names, column, explicit=metadata is not None)
+    if laue is not None:
+        log_expansion(laue, refl_id, len(asu))
+        if metadata is None and wavelengths.key not in names:
+            names = [wavelengths.key, *names]
+    matrix, metadata_keys = metadata_matrix(names, column, explicit=metadata is not None, drop_constant=drop_constant)
     return {
         "asu": asu,
         "hkl": kept_hkl,
@@ -110,7 +117,21 @@ def assemble(
         "metadata_keys": metadata_keys,
         "images": images,
         "files": tuple(raw.path for raw in raws),
+        "harmonics": None if laue is None else laue.harmonics,
     }
+
+
+def _monochromatic(hkl, cell, spacegroup, dmin, cuts):
+    """Map the indices to the asymmetric unit, and cut absences and what is beyond the limit."""
+    mapped, plus = miller.to_asu(hkl, spacegroup)
+    distinct, inverse = miller.unique(mapped)
+    s2 = np.asarray(cell.calculate_1_d2_array(distinct))
+    absent = np.asarray(spacegroup.operations().systematic_absences(distinct), dtype=bool) | (s2 == 0)
+    cuts.remove(absent[inverse], "systematically absent")
+    if dmin is not None:
+        # The tolerance keeps reflections at the limit itself, whatever the rounding of the cell.
+        cuts.remove((s2 > (1 + 1e-6) / dmin**2)[inverse], f"beyond {dmin:g} Å")
+    return mapped, plus
 
 
 def _checked_dmin(dmin):

@@ -248,7 +248,12 @@ class ReciprocalASU:
         Returns
         -------
         ReciprocalASU
+            A JoinedASU if it was one.
         """
+        if "asus" in config:
+            from vimerge.reflections.joined import JoinedASU
+
+            return JoinedASU.from_config(config)
         steps = np.frombuffer(zlib.decompress(base64.b64decode(config["miller_index"])), dtype="<i4").reshape(3, -1)
         hkl = np.cumsum(steps, axis=1).T
         spacegroup = gemmi.find_spacegroup_by_name(config["spacegroup"])

@@ -113,7 +113,7 @@ def _add_beams(raws, keys, names):
         raw.columns.update({name: beams[name] for name in wanted})
 
 
-def metadata_matrix(names, columns, explicit=False):
+def metadata_matrix(names, columns, explicit=False, drop_constant=True):
     """
     Stack metadata, leaving out what cannot inform a scale.
 
@@ -122,14 +122,16 @@ def metadata_matrix(names, columns, explicit=False):
     names : sequence of str
         Names in order.
     columns : callable
-        Gives the ``[M]`` values of a name.
+        Gives the ``[N]`` values of a name.
     explicit : bool, optional
         Whether the names were asked for, and a missing one deserves a warning.
+    drop_constant : bool, optional
+        Whether to leave out what is the same throughout.
 
     Returns
     -------
     matrix : np.ndarray
-        ``[M, D]`` float32, raw values.
+        ``[N, D]`` float32, raw values.
     keys : tuple of str
         The D names that are left.
     """
@@ -140,7 +142,7 @@ def metadata_matrix(names, columns, explicit=False):
         bad = np.count_nonzero(~np.isfinite(value))
         if bad:
             logger.log(level, "Metadata %s left out: %s of its values are not finite", name, f"{bad:,}")
-        elif value.size and value.min() == value.max():
+        elif drop_constant and value.size and value.min() == value.max():
             logger.log(level, "Metadata %s left out: it is %g throughout", name, value[0])
         else:
             kept.append(name)

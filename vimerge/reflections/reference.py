@@ -15,6 +15,7 @@ from vimerge.reflections.errors import (
     SymmetryError,
     UnreadableFileError,
 )
+from vimerge.reflections.joined import JoinedASU
 from vimerge.reflections.readers import mtz as mtz_reader
 from vimerge.reflections.symmetry import CELL_SPREAD
 
@@ -36,7 +37,7 @@ def reference_amplitudes(asu, path, column=None):
     Parameters
     ----------
     asu : ReciprocalASU
-        R reflections.
+        R reflections; of several data sets, each is given the same amplitudes.
     path : path
         Merged MTZ file, or PDB or mmCIF file of a model; its space group and cell must be those of the ASU, the cell
         within 3 % and 3°.
@@ -56,6 +57,8 @@ def reference_amplitudes(asu, path, column=None):
         MissingColumnError or AmbiguousColumnError.
     """
     path = os.fspath(path)
+    if isinstance(asu, JoinedASU):
+        return np.concatenate([reference_amplitudes(one, path, column) for one in asu.asus])
     if not Path(path).is_file():
         raise UnreadableFileError(f"{path}: there is no such file; check the path.")
     with open(path, "rb") as stream:

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from vimerge.priors import Prior
 from vimerge.surrogates import Surrogate
+from vimerge.testing import conditionals, layers
 from vimerge.testing import density as densities
-from vimerge.testing import layers
 from vimerge.testing.errors import Fault, NotApplicable
 from vimerge.testing.gradients import Direction, check_gradient, one_by_one
 from vimerge.testing.running import run
@@ -37,6 +37,16 @@ class PriorSubject(Subject):
         """Some of its reflections as samples and densities, over either variate."""
         return {over: self._density(over) for over in OVER}
 
+    @cached_property
+    def parents(self):
+        """The parent of each of these, −1 for none; NotApplicable if it has no such thing."""
+        return conditionals.parents_of(self)
+
+    @cached_property
+    def amplitudes_of_parents(self):
+        """Amplitudes of their parents, float32 [2, N]; for roots, of themselves."""
+        return conditionals.amplitudes_of_parents(self)
+
     def _density(self, over):
         return densities.Density(
             lambda: self.layer.distribution(self.ids, over=over),
@@ -45,11 +55,11 @@ class PriorSubject(Subject):
         )
 
     def objective(self, layer):
-        """E[F²] and densities of some reflections."""
+        """E[F²] and densities of some reflections, by themselves and given those on which they depend."""
         values = {"E[F²]": layer(self.ids)}
         for over, density in self.densities.items():
             values[f"log_prob over {over}"] = layer.distribution(self.ids, over=over).log_prob(density.points)
-        return values
+        return values | conditionals.conditional_log_prob(self, layer)
 
     def parts(self, layer):
         """It is the model's prior."""
@@ -206,6 +216,7 @@ CHECKS = (
     gradient_in_the_variate,
     gradient_in_the_parameters,
     extremes,
+    *conditionals.CHECKS,
     layers.minibatches,
     layers.configuration,
     layers.saving,
