@@ -20,7 +20,7 @@ def contaminated_logpdf(z):
 
 def by_file():
     model = PerGroup(XDS(a=1.3, b=2e-3), "file", FILES)
-    model.adapt(SimpleNamespace(images=pd.DataFrame({"file_id": [0, 0, 0, 1]})))
+    model.adapt(SimpleNamespace(iobs=np.ones(8), images=pd.DataFrame({"file_id": [0, 0, 0, 1]})))
     return model
 
 

@@ -1,10 +1,13 @@
 """Error models with their own numbers for each group."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 from vimerge.likelihoods import XDS, ErrorModel, Evans2011, Neural, Normal, PerGroup
 
@@ -114,3 +117,24 @@ def test_only_an_error_model_can_have_groups(bad):
 def test_groups_must_be_known(bad, message):
     with pytest.raises(ValueError, match=message):
         PerGroup(XDS, **bad)
+
+
+def test_the_groups_are_of_one_normal_population():
+    model = PerGroup(XDS, "image", 3, spread=0.2)
+    images = SimpleNamespace(iobs=np.ones(50), images=pd.DataFrame({"file_id": [0, 0, 0]}))
+    model.adapt(images)
+    assert sum(model.losses) == 0.0
+    logs = np.array([0.1, -0.3, 0.5])
+    model.error_model.a.assign(np.exp(logs))
+    density = stats.norm(logs.mean(), 0.2).logpdf
+    expected = (3 * density(logs.mean()) - density(logs).sum()) / 50
+    np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5)
+    alone = PerGroup(XDS, "image", 3, spread=None)
+    alone.adapt(images)
+    alone.error_model.a.assign(np.exp(logs))
+    assert not alone.losses
+
+
+def test_a_population_needs_a_spread():
+    with pytest.raises(ValueError, match="spread"):
+        PerGroup(XDS, "image", 3, spread=0.0)

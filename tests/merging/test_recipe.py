@@ -7,7 +7,8 @@ import pytest
 
 from vimerge import VariationalMergingModel, priors, surrogates
 from vimerge.cli import merge
-from vimerge.merging import recipe
+from vimerge.likelihoods import PerGroup
+from vimerge.merging import parts, recipe
 from vimerge.merging.job import PARTIALS
 from vimerge.merging.model import OBJECTIVES
 from vimerge.priors.wilson import FALLOFFS
@@ -16,10 +17,10 @@ from vimerge.scaling.posteriors import POSTERIORS
 
 
 def test_the_command_line_offers_what_the_recipe_knows():
-    assert tuple(recipe.SURROGATES) == merge.SURROGATES
-    assert tuple(recipe.LIKELIHOODS) == merge.LIKELIHOODS
-    assert tuple(recipe.ERROR_MODELS) == merge.ERROR_MODELS
-    assert recipe.ERRORS_PER == merge.ERRORS_PER
+    assert tuple(parts.SURROGATES) == merge.SURROGATES
+    assert tuple(parts.LIKELIHOODS) == merge.LIKELIHOODS
+    assert tuple(parts.ERROR_MODELS) == merge.ERROR_MODELS
+    assert parts.ERRORS_PER == merge.ERRORS_PER
     assert set(POSTERIORS) == set(merge.SCALE_POSTERIORS)
     assert set(FALLOFFS) == set(merge.FALLOFFS)
     assert merge.PARTIALS == PARTIALS
@@ -29,14 +30,14 @@ def test_the_command_line_offers_what_the_recipe_knows():
 def test_every_surrogate_has_a_name():
     public = {getattr(surrogates, name) for name in surrogates.__all__}
     public = {c for c in public if inspect.isclass(c) and issubclass(c, surrogates.Surrogate)} - {surrogates.Surrogate}
-    assert set(recipe.SURROGATES.values()) == public
+    assert set(parts.SURROGATES.values()) == public
 
 
-@pytest.mark.parametrize("surrogate", recipe.SURROGATES)
+@pytest.mark.parametrize("surrogate", parts.SURROGATES)
 def test_every_surrogate_is_made(reflections, surrogate):
-    for over in recipe.SURROGATES[surrogate].allowed_over:
+    for over in parts.SURROGATES[surrogate].allowed_over:
         model = recipe.make_model(reflections, surrogate=surrogate, over=over, seed=1)
-        assert (type(model.surrogate), model.surrogate.over) == (recipe.SURROGATES[surrogate], over)
+        assert (type(model.surrogate), model.surrogate.over) == (parts.SURROGATES[surrogate], over)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -47,12 +48,12 @@ def test_either_objective_is_trained(reflections, objective):
     assert history["elbo"].iloc[-1] > history["elbo"].iloc[0]
 
 
-@pytest.mark.parametrize("likelihood", recipe.LIKELIHOODS)
-@pytest.mark.parametrize("error_model", recipe.ERROR_MODELS)
+@pytest.mark.parametrize("likelihood", parts.LIKELIHOODS)
+@pytest.mark.parametrize("error_model", parts.ERROR_MODELS)
 def test_every_likelihood_is_made_with_every_error_model(reflections, likelihood, error_model):
-    model = recipe.make_model(reflections, likelihood=likelihood, error_model=error_model)
-    assert isinstance(model.likelihood, recipe.LIKELIHOODS[likelihood])
-    made = recipe.ERROR_MODELS[error_model]
+    model = recipe.make_model(reflections, likelihood=likelihood, error_model=error_model, errors_per="dataset")
+    assert isinstance(model.likelihood, parts.LIKELIHOODS[likelihood])
+    made = parts.ERROR_MODELS[error_model]
     assert model.likelihood.error_model is None if made is None else isinstance(model.likelihood.error_model, made)
 
 
@@ -62,6 +63,12 @@ def test_errors_are_per_image_or_file(reflections, per, number):
     assert np.shape(model.likelihood.parameters()["b"]) == (number,)
     with pytest.raises(ValueError, match=f"'neural' cannot be per {per}"):
         recipe.make_model(reflections, error_model="neural", errors_per=per)
+
+
+def test_errors_are_those_of_each_image_where_they_can_be(reflections):
+    for name, of_images in (("evans", True), ("xds", True), ("neural", False), ("none", False)):
+        made = recipe.make_model(reflections, error_model=name).likelihood.error_model
+        assert isinstance(made, PerGroup) == of_images
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,7 @@ def test_held_out_terms_are_logged_now_and_then(reflections):
     model = recipe.make_model(reflections[:-500], seed=1)
     history = recipe.train(model, reflections[:-500], reflections[-500:], epochs=4, batch_size=4000)
     assert history.index.tolist() == [1, 2, 3, 4]
-    assert history["val_log_likelihood"].notna().tolist() == [False, True, False, True]
+    assert history["val_log_likelihood"].notna().tolist() == [False, False, False, True]
     history = recipe.train(model, reflections[:-500], reflections[-500:], objective="elbo", epochs=2, batch_size=4000)
     assert history["val_log_likelihood"].notna().all()
 

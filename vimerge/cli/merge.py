@@ -10,7 +10,7 @@ from vimerge.cli.quiet import import_tensorflow
 
 HELP = "scale and merge unmerged reflections"
 
-# The names that vimerge.merging.recipe knows: to ask it would import TensorFlow for the sake of help.
+# The names that vimerge.merging.parts knows: to ask it would import TensorFlow for the sake of help.
 SURROGATES = ("french-wilson", "gamma", "rice", "folded-normal", "truncated-normal", "log-normal", "weibull", "delta")
 LIKELIHOODS = ("normal", "student-t", "laplace", "contaminated")
 ERROR_MODELS = ("none", "evans", "xds", "neural")
@@ -23,7 +23,7 @@ OBJECTIVES = ("elbo", "collapsed")
 
 def add_arguments(parser):
     """Describe the options of `vimerge merge`."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="unmerged reflections (MTZ)")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="unmerged reflections (MTZ)")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the results")
 
     data = parser.add_argument_group("data")
@@ -39,7 +39,21 @@ def add_arguments(parser):
         type=lambda text: [key.strip() for key in text.split(",") if key.strip()],
         help="columns that inform the scale, and dHKL, Hobs, Kobs, Lobs (default: all that can)",
     )
-
+    data.add_argument("--wavelength-key", metavar="COLUMN", help="wavelengths of Laue data, whose harmonics add up")
+    data.add_argument("--wavelength-min", type=float, metavar="Å", help="of the beam (default: of the data)")
+    data.add_argument("--wavelength-max", type=float, metavar="Å", help="of the beam (default: of the data)")
+    data.add_argument("--separate", action="store_true", help="each file is a data set: scaled together, merged apart")
+    data.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        type=named_files,
+        metavar="NAME=FILE,…",
+        help="files of one of several data sets, scaled together and merged apart; may be repeated",
+    )
+    data.add_argument(
+        "--reindex", action="append", default=[], type=operator, metavar="NAME=k,h,-l", help="indices of a data set"
+    )
     data.add_argument("--partials", choices=PARTIALS, default="separate", help="parts of reflections: add them up?")
 
     model = parser.add_argument_group("model")
@@ -49,13 +63,22 @@ def add_arguments(parser):
     model.add_argument("--learn-falloff", action="store_true", help="learn it with the rest")
     model.add_argument("--reference", metavar="FILE", help="merged MTZ or model whose amplitudes the prior is about")
     model.add_argument("--reference-column", metavar="COLUMN", help="amplitudes of the MTZ (default: found by type)")
+    model.add_argument(
+        "--correlate",
+        action="append",
+        default=[],
+        type=correlation,
+        metavar="ON~OFF=R",
+        help="prior correlation of a data set's structure factors with those of another; may be repeated",
+    )
+    model.add_argument("--friedel-correlation", type=float, metavar="R", help="prior correlation of Friedel mates")
     model.add_argument("--likelihood", choices=LIKELIHOODS, default="student-t", help="of an intensity")
     model.add_argument("--dof", type=float, default=16.0, help="degrees of freedom of student-t")
     model.add_argument(
         "--learn-dof", action=argparse.BooleanOptionalAction, default=True, help="learn them, from --dof on"
     )
     model.add_argument("--error-model", choices=ERROR_MODELS, default="evans", help="evans learns SdFac, SdB, SdAdd")
-    model.add_argument("--errors-per", choices=ERRORS_PER, default="dataset", help="whose error model it is")
+    model.add_argument("--errors-per", choices=ERRORS_PER, help="whose error model it is (default: each image's)")
     model.add_argument("--scaling", default="mlp", metavar="A+B", help="mlp, image, physical, or a sum (default: mlp)")
     model.add_argument("--scale-posterior", choices=SCALE_POSTERIORS, default="delta", help="q(Σ)")
     model.add_argument("--width", type=int, default=32, metavar="N", help="of the scaling network")
@@ -66,9 +89,11 @@ def add_arguments(parser):
 
     training = parser.add_argument_group("training")
     training.add_argument("--objective", choices=OBJECTIVES, help="default: collapsed, with F integrated out")
-    training.add_argument("--epochs", type=int, metavar="N", help="default: what makes 1000 steps, 2000 of elbo")
+    training.add_argument("--epochs", type=int, metavar="N", help="default: what makes 600 steps, 2000 of elbo")
     training.add_argument("--batch-size", type=int, metavar="N", help="observations (default: 2048, 8192 for elbo)")
-    training.add_argument("--learning-rate", type=float, default=0.01, metavar="RATE", help="of Adam, at the start")
+    training.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="of Adam, at the start (default: 0.02, 0.01 for elbo)"
+    )
     training.add_argument("--test-fraction", type=float, default=0.05, metavar="X", help="held out of training")
     training.add_argument("--half-datasets", type=int, default=1, metavar="N", help="divisions into halves; 0 for none")
     add_free_flags(training)
@@ -94,8 +119,11 @@ def run(arguments):
         correct_moments=options["correct_moments"],
         report=not options["no_report"],
         free_flags=free_flags(arguments),
-        files=tuple(arguments.files),
-        reading=pick("anomalous", "dmin", "space_group", "intensity_key", "uncertainty_key", "image_key", "metadata"),
+        **inputs(arguments),
+        reading=pick(
+            *("anomalous", "dmin", "space_group", "intensity_key", "uncertainty_key", "image_key", "metadata"),
+            *("wavelength_key", "wavelength_min", "wavelength_max"),
+        ),
         modelling=pick(
             *(
                 "surrogate",
@@ -109,12 +137,64 @@ def run(arguments):
                 "learn_dof",
                 "error_model",
                 "errors_per",
+                "friedel_correlation",
             ),
             *("scaling", "scale_posterior", "width", "depth", "scaling_from", "mc_samples"),
-        ),
+        )
+        | {"correlate": dict(arguments.correlate)},
         training=pick("objective", "epochs", "batch_size", "learning_rate"),
         **pick("partials", "test_fraction", "half_datasets", "seed"),
     )
+
+
+def inputs(arguments):
+    """The files, or the data sets and how to reindex them: fields of a `MergeJob`."""
+    datasets = dict(arguments.dataset)
+    if len(datasets) < len(arguments.dataset):
+        raise ValueError("A data set was named twice: give all its files at once, --dataset name=one.mtz,two.mtz.")
+    if datasets and (arguments.files or arguments.separate):
+        raise ValueError("Give either files, of one data set or --separate, or each data set with --dataset.")
+    if arguments.separate:
+        stems = [Path(path).stem for path in arguments.files]
+        if len(set(stems)) < len(stems):
+            raise ValueError("Two files have the same name: name the data sets with --dataset name=file.")
+        datasets = {stem: (path,) for stem, path in zip(stems, arguments.files, strict=True)}
+    if not datasets and not arguments.files:
+        raise ValueError("No file was given: name at least one unmerged reflection file.")
+    if not datasets and arguments.reindex:
+        raise ValueError("--reindex is for one of several data sets: name them with --separate or --dataset.")
+    files = () if datasets else tuple(arguments.files)
+    return {"files": files, "datasets": datasets or None, "reindex": dict(arguments.reindex)}
+
+
+def named_files(text):
+    """Parse NAME=FILE,FILE."""
+    name, equals, paths = text.partition("=")
+    paths = tuple(path for path in paths.split(",") if path)
+    if not (name and equals and paths):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name with files, such as off=off_1.mtz,off_2.mtz")
+    return name, paths
+
+
+def operator(text):
+    """Parse NAME=OPERATOR."""
+    name, equals, triplet = text.partition("=")
+    if not (name and equals and triplet):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a data set with an operator, such as on=k,h,-l")
+    return name, triplet
+
+
+def correlation(text):
+    """Parse CHILD~PARENT=R."""
+    pair, equals, number = text.partition("=")
+    child, tilde, parent = pair.partition("~")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not (child and tilde and parent and equals and 0 <= value < 1):
+        raise argparse.ArgumentTypeError(f"{text!r} does not tie two data sets, such as on~off=0.99")
+    return child, (parent, value)
 
 
 def merge(output, quiet=False, correct_moments=False, report=True, **job):
@@ -154,7 +234,8 @@ def merge(output, quiet=False, correct_moments=False, report=True, **job):
     moments = _corrected if correct_moments else None
     result = MergeJob(**job).run([] if quiet else [ProgressBar()], moments)
     written = result.write(folder)
-    log.info("%s", summarize(result.merged, result.predictions, result.half_datasets))
+    for name, tables in result.datasets.items():
+        log.info("%s%s", f"data set {name}: " if name else "", summarize(*tables))
     if report:
         from vimerge.report.html import write_report
 

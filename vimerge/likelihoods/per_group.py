@@ -15,8 +15,9 @@ class PerGroup(ErrorModel):
 
         σ'_i = σ'(σ_i, I_i; θ_g(i))
 
-    Nothing ties the groups together: a group with few observations learns its numbers from these alone, and one with
-    none keeps them as they start.
+    The groups are members of one population: the logarithm of each number is normal about its mean over the groups, so
+    that a group with few observations is held near the others. The negative log density of that is a loss that Keras
+    adds to the model's, in nats per observation.
 
     Parameters
     ----------
@@ -26,20 +27,22 @@ class PerGroup(ErrorModel):
         What a group is.
     n_groups : int
         How many there are: `reflections.n_images`, or the number of files.
+    spread : float or None
+        Standard deviation of the logarithms over the groups. With None nothing ties the groups together.
 
     Raises
     ------
     TypeError
         If it is no error model, or one whose parameters are not single positive numbers.
     ValueError
-        If the group is none of these, or there is not one at least.
+        If the group is none of these, there is not one at least, or the spread is not positive.
 
     Examples
     --------
     >>> PerGroup(Evans2011, "image", n_groups=90)
     """
 
-    def __init__(self, error_model, group="image", n_groups=1, **kwargs):
+    def __init__(self, error_model, group="image", n_groups=1, spread=0.3, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(error_model, ErrorModel) and callable(error_model):
             error_model = error_model()
@@ -49,9 +52,15 @@ class PerGroup(ErrorModel):
             raise ValueError(f"There is no group {group!r}; there are: {', '.join(GROUPS)}.")
         if not (n_groups == int(n_groups) and n_groups > 0):
             raise ValueError(f"n_groups must be 1 or more, not {n_groups}.")
-        self.group, self.n_groups = group, int(n_groups)
+        if spread is not None and not spread > 0:
+            raise ValueError(f"spread must be positive, or None for groups that nothing ties together, not {spread}.")
+        self.group, self.n_groups, self.spread = group, int(n_groups), spread
         loaded = error_model.n_groups == self.n_groups
         self.error_model = error_model if loaded else error_model.with_groups(self.n_groups)
+        self._observations = self.add_weight(name="observations", shape=(), initializer="zeros", trainable=False)
+        if spread is not None:
+            for weight in self.error_model.trainable_variables:
+                weight.regularizer = self._distance
         if group == "file":
             # Images are numbered file by file, so their first images tell the files apart. It is a weight to be saved.
             self.first_image = self.add_weight(
@@ -71,7 +80,15 @@ class PerGroup(ErrorModel):
         """Learned numbers by their usual names, a dict of lists with a float for each group."""
         return self.error_model.parameters()
 
+    def _distance(self, logarithm):
+        """Negative log density of the numbers of all groups, in nats per observation."""
+        deviation = (logarithm - tf.reduce_mean(logarithm)) / self.spread
+        return 0.5 * tf.math.divide_no_nan(
+            tf.reduce_sum(tf.square(deviation)), tf.convert_to_tensor(self._observations)
+        )
+
     def _adapt(self, reflections):
+        self._observations.assign(len(reflections.iobs))
         file_id = reflections.images["file_id"].to_numpy()
         found = len(file_id) if self.group == "image" else int(file_id.max()) + 1
         if found > self.n_groups:
@@ -88,7 +105,8 @@ class PerGroup(ErrorModel):
     def get_config(self):
         """Arguments that make this layer again."""
         inner = keras.saving.serialize_keras_object(self.error_model)
-        return {**super().get_config(), "error_model": inner, "group": self.group, "n_groups": self.n_groups}
+        groups = {"group": self.group, "n_groups": self.n_groups, "spread": self.spread}
+        return {**super().get_config(), "error_model": inner, **groups}
 
     @classmethod
     def from_config(cls, config):

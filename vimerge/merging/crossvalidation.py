@@ -2,6 +2,7 @@
 
 import reciprocalspaceship as rs
 
+from vimerge.merging.results import merged_by_dataset
 from vimerge.reflections.splits import half_datasets as half_masks
 from vimerge.reflections.splits import holdout
 
@@ -46,19 +47,21 @@ def half_datasets(model, reflections, repeats=1, seed=0):
     Returns
     -------
     rs.DataSet
-        The columns of `model.merge`, with `half` (0, 1) and `repeat` (0, 1 …).
+        The columns of `model.merge`, with `half` (0, 1) and `repeat` (0, 1 …). Of several data sets a dict of them, by
+        name.
     """
     trained = model.surrogate.get_weights()
-    tables = []
+    tables = {name: [] for name in reflections.dataset_names}
     try:
         for repeat, *halves in half_masks(reflections, seed, repeats):
             for half, mask in enumerate(halves):
                 part = reflections[mask]
                 model.condition(part)
-                table = model.merge(part)
-                table["half"] = rs.DataSeries([half] * len(table), index=table.index, dtype="I")
-                table["repeat"] = rs.DataSeries([repeat] * len(table), index=table.index, dtype="I")
-                tables.append(table)
+                for name, table in merged_by_dataset(model.asu, model.surrogate.moments(), part.multiplicity).items():
+                    table["half"] = rs.DataSeries([half] * len(table), index=table.index, dtype="I")
+                    table["repeat"] = rs.DataSeries([repeat] * len(table), index=table.index, dtype="I")
+                    tables[name].append(table)
     finally:
         model.surrogate.set_weights(trained)
-    return rs.concat(tables)
+    tables = {name: rs.concat(parts) for name, parts in tables.items()}
+    return tables if len(tables) > 1 or "" not in tables else tables[""]

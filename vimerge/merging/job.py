@@ -5,14 +5,17 @@ import logging
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import reciprocalspaceship as rs
 
 from vimerge.merging import crossvalidation, recipe, results
 from vimerge.merging.model import VariationalMergingModel
+from vimerge.merging.parts import model_file
 from vimerge.merging.seed import set_seed
 from vimerge.reflections import OptionError, Reflections
+from vimerge.reflections.datasets import read_datasets
 from vimerge.reflections.free_flags import add_free_flags
 from vimerge.reflections.partials import has_partials, sum_partials
 from vimerge.reflections.splits import holdout
@@ -41,7 +44,11 @@ class MergeJob:
     Parameters
     ----------
     files : sequence of path
-        Unmerged reflection files.
+        Unmerged reflection files of one data set.
+    datasets : dict of str to sequence of path, or None
+        The files of each of several data sets, by name, in place of `files`: they are scaled together and merged apart.
+    reindex : dict of str to str
+        Reindexing operators, such as "k,h,-l", by data set.
     reading : dict
         Options of `Reflections.read`.
     partials : {"separate", "sum"}
@@ -61,7 +68,9 @@ class MergeJob:
         Fixes everything.
     """
 
-    files: tuple
+    files: tuple = ()
+    datasets: dict | None = None
+    reindex: dict = field(default_factory=dict)
     reading: dict = field(default_factory=dict)
     partials: str = "separate"
     modelling: dict = field(default_factory=dict)
@@ -94,52 +103,71 @@ class MergeJob:
         train, test = reflections[~held_out], reflections[held_out]
         model = recipe.make_model(train, **self.modelling, seed=self.seed)
         log.info("training on %s observations, with %s held out", f"{len(train):,}", f"{len(test):,}")
+        begun = time.process_time()
         history = recipe.train(model, train, test, **self.training, seed=self.seed, callbacks=callbacks)
+        training = time.process_time() - begun
         if skipped := int(history["skipped"].sum()):
             log.warning("%d steps were skipped because their gradient was not finite.", skipped)
-        predicted = model.predict(reflections.dataset(65536, shuffle=False), verbose=0)
-        predictions = results.predictions(reflections, predicted, held_out)
-        merged = model.merge(train, None if moments is None else moments(model, train))
+        predictions = results.predictions_by_dataset(reflections, results.predict(model, reflections), held_out)
+        found = model.surrogate.moments() if moments is None else moments(model, train)
+        merged = results.merged_by_dataset(model.asu, found, train.multiplicity)
         if self.free_flags is not None:
-            merged = add_free_flags(merged, **self.free_flags, seed=self.seed)
-        halves = None
+            merged = {name: add_free_flags(table, **self.free_flags, seed=self.seed) for name, table in merged.items()}
+        halves = {}
         if self.half_datasets:
             log.info("merging half data sets with the scaling frozen")
             halves = crossvalidation.half_datasets(model, reflections, self.half_datasets, self.seed)
+            halves = halves if isinstance(halves, dict) else {"": halves}
+        tables = {name: MergeTables(merged[name], predictions[name], halves.get(name)) for name in merged}
         facts = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "wall_seconds": round(time.perf_counter() - clock, 2),
             "cpu_seconds": round(time.process_time() - cpu, 2),
+            "training_cpu_seconds": round(training, 2),
             "observations": len(reflections),
             "held_out": len(test),
             "metadata": list(reflections.metadata_keys),
             "learned": model.parameters(),
             "skipped_steps": skipped,
         }
-        return MergeResult(self, model, merged, predictions, halves, history, facts)
+        return MergeResult(self, model, tables, history, facts)
 
     def inputs(self):
         """All files that are read: the observations, a reference, free flags and a trained scaling model."""
         others = (self.modelling.get("reference"), (self.free_flags or {}).get("reference"), self._trained())
-        return [*self.files, *(path for path in others if path is not None)]
+        files = sum((tuple(paths) for paths in (self.datasets or {}).values()), tuple(self.files))
+        return [*files, *(path for path in others if path is not None)]
 
     def _trained(self):
         path = self.modelling.get("scaling_from")
-        return None if path is None else recipe.model_file(path)
+        return None if path is None else model_file(path)
 
     def _read(self):
         if self.partials not in PARTIALS:
             raise OptionError(f"Partials cannot be treated as {self.partials!r}; choose from {', '.join(PARTIALS)}.")
-        reflections = Reflections.read(list(self.files), **self.reading)
+        if self.datasets:
+            reflections = read_datasets(self.datasets, reindex=self.reindex, **self.reading)
+        else:
+            reflections = Reflections.read(list(self.files), **self.reading)
         if not has_partials(reflections):
             return reflections
         if self.partials == "sum":
+            if self.datasets:
+                raise OptionError("Parts of several data sets cannot be added up: merge each by itself.")
             return sum_partials(reflections).reflections
         log.info(
             "parts of reflections on neighbouring images are taken for observations of their own; to add them up first "
             "gives better differences of Friedel mates: --partials sum"
         )
         return reflections
+
+
+class MergeTables(NamedTuple):
+    """The tables of one data set."""
+
+    merged: rs.DataSet  # see `merging.results.merged`
+    predictions: rs.DataSet  # see `merging.results.predictions`
+    half_datasets: rs.DataSet | None  # see `merging.crossvalidation`
 
 
 @dataclass(frozen=True)
@@ -151,10 +179,8 @@ class MergeResult:
     job : MergeJob
     model : VariationalMergingModel
         Trained.
-    merged, predictions : rs.DataSet
-        See `merging.results`.
-    half_datasets : rs.DataSet or None
-        See `merging.crossvalidation`.
+    datasets : dict of str to MergeTables
+        By the name of the data set, which is empty if there is one.
     history : pandas.DataFrame
         A row an epoch.
     facts : dict
@@ -163,11 +189,30 @@ class MergeResult:
 
     job: MergeJob
     model: VariationalMergingModel
-    merged: rs.DataSet
-    predictions: rs.DataSet
-    half_datasets: rs.DataSet | None
+    datasets: dict
     history: pd.DataFrame
     facts: dict
+
+    @property
+    def merged(self):
+        """Merged reflections of the only data set, rs.DataSet."""
+        return self._only.merged
+
+    @property
+    def predictions(self):
+        """Observed and predicted intensities of the only data set, rs.DataSet."""
+        return self._only.predictions
+
+    @property
+    def half_datasets(self):
+        """Half data sets of the only data set, rs.DataSet or None."""
+        return self._only.half_datasets
+
+    @property
+    def _only(self):
+        if len(self.datasets) > 1:
+            raise ValueError(f"There are several data sets, {', '.join(self.datasets)}: take one from `datasets`.")
+        return next(iter(self.datasets.values()))
 
     def write(self, folder):
         """Write the folder of results; each file is complete or not there.
@@ -180,25 +225,31 @@ class MergeResult:
         Returns
         -------
         list of pathlib.Path
-            What was written.
+            What was written; of several data sets merged_<name>.mtz and so on.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        writers = {
-            folder / "merged.mtz": self.merged.write_mtz,
-            folder / "predictions.mtz": self.predictions.write_mtz,
+        writers = {}
+        for name, tables in self.datasets.items():
+            suffix = f"_{name}.mtz" if name else ".mtz"
+            writers |= {
+                folder / f"{kind}{suffix}": table.write_mtz
+                for kind, table in tables._asdict().items()
+                if table is not None
+            }
+        writers |= {
             folder / "history.csv": self.history.to_csv,
             folder / "model.keras": self.model.save,
             folder / "run.json": lambda path: Path(path).write_text(json.dumps(self.run_record(), indent=1) + "\n"),
         }
-        if self.half_datasets is not None:
-            writers[folder / "half_datasets.mtz"] = self.half_datasets.write_mtz
         write_together(writers)
         return list(writers)
 
     def run_record(self):
         """What this run was: options, versions, seed, digests of the inputs, and what was learned."""
         options = asdict(self.job) | {"files": [str(path) for path in self.job.files]}
+        if self.job.datasets:
+            options["datasets"] = {name: [str(p) for p in paths] for name, paths in self.job.datasets.items()}
         return {
             "options": options,
             "versions": versions(PACKAGES),

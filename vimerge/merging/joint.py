@@ -1,11 +1,54 @@
 """The joint density of a reflection's F and its observations, given the scales."""
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
 from vimerge.reflections.errors import ReflectionDataError
 
 CELLS = 4_000_000  # values of F × observations at once: bounds the memory to some hundred MB
+
+
+class Others(NamedTuple):
+    """Mean and variance of what the other harmonics add to the observation that each prediction is part of."""
+
+    mean: np.ndarray  # float64 [N]
+    variance: np.ndarray  # float64 [N]
+
+
+def other_harmonics(model, reflections, mean, sd):
+    """What the other harmonics of each prediction's observation add to its own.
+
+    Parameters
+    ----------
+    model : VariationalMergingModel
+        Its mean scales are used.
+    reflections : Reflections
+        N predictions.
+    mean, sd : array, [R]
+        Of F² of each reflection.
+
+    Returns
+    -------
+    Others
+    """
+    scale = model.scaling(next(iter(reflections.dataset(shuffle=False)))).numpy().astype(np.float64)
+    of, refl_id = reflections.harmonic_id, reflections.refl_id
+
+    def add_others(own):
+        return np.bincount(of, own, minlength=len(reflections))[of] - own
+
+    variance = add_others(np.square(scale * sd[refl_id]))
+    return Others(add_others(scale * mean[refl_id]), np.maximum(variance, 0.0))
+
+
+def of_each_harmonic(batch, variance):
+    """A batch with an observation for each prediction, whose σ² is larger by the variance of the other harmonics."""
+    of = batch["harmonic_id"]
+    own = {name: tf.gather(batch[name], of) for name in ("iobs", "sigiobs", "weight")}
+    own["sigiobs"] = tf.sqrt(tf.square(own["sigiobs"]) + tf.constant(variance, tf.float32))
+    return {**batch, **own}
 
 
 class LogJoint:
@@ -23,32 +66,38 @@ class LogJoint:
         Its mean scales, likelihood and prior are used.
     reflections : Reflections
         Observations of the model's ASU.
+    others : Others, optional
+        What the other harmonics of observations that have several are taken for.
 
     Raises
     ------
     ReflectionDataError
         If the reflections are not those of the model, or if an observation is of several harmonics, whose posteriors
-        depend on each other.
+        depend on each other, and nothing is said of the others.
     """
 
-    def __init__(self, model, reflections):
+    def __init__(self, model, reflections, others=None):
         model.check(reflections)
         self.model, self.number = model, len(model.asu)
         order = np.argsort(reflections.refl_id, kind="stable")
         self._starts = np.searchsorted(reflections.refl_id[order], np.arange(self.number + 1))
-        self._batch = self._scale = None
+        self._batch = self._scale = self._others = None
         highest = 10.0 * np.sqrt(model.prior(tf.range(self.number)).numpy().astype(np.float64))
         if len(reflections):
             batch = next(iter(reflections.dataset(shuffle=False)))
-            if len(batch["refl_id"]) != len(batch["iobs"]):
-                raise ReflectionDataError(
-                    "Observations of several harmonics tie reflections together: give the monochromatic ones alone."
-                )
-            scale = model.scaling(batch)
+            scale, iobs = model.scaling(batch), reflections.iobs.astype(np.float64)
+            if len(batch["refl_id"]) != len(iobs):
+                if others is None:
+                    raise ReflectionDataError(
+                        "Observations of several harmonics tie reflections together: give the monochromatic ones alone."
+                    )
+                batch = of_each_harmonic(batch, others.variance)
+                self._others = tf.constant(others.mean[order], tf.float32)
+                iobs = iobs[reflections.harmonic_id] - others.mean
             # Sorted, the observations of a reflection are a slice.
-            self._batch = {name: tf.gather(values, order) for name, values in batch.items()}
+            self._batch = {name: tf.gather(values, order) for name, values in batch.items() if name != "principal"}
             self._scale = tf.gather(scale, order)
-            observed = np.maximum(reflections.iobs / scale.numpy().astype(np.float64), 0.0)
+            observed = np.maximum(iobs / scale.numpy().astype(np.float64), 0.0)
             np.maximum.at(highest, reflections.refl_id, 1.2 * np.sqrt(observed))
         self.highest = highest
         """An amplitude beyond which there is no mass, [R].
@@ -99,5 +148,7 @@ class LogJoint:
         batch = {name: tf.gather(values, rows) for name, values in self._batch.items()}
         batch["harmonic_id"] = tf.range(len(column))
         ipred = tf.gather(self._scale, rows) * tf.gather(tf.constant(intensity, tf.float32), column, axis=1)
+        if self._others is not None:
+            ipred += tf.gather(self._others, rows)
         log_prob = self.model.likelihood(ipred, batch).numpy().astype(np.float64)
         return np.add.reduceat(log_prob, first, axis=1)

@@ -11,7 +11,7 @@ from vimerge.distributions import kl_divergence
 from vimerge.merging.callbacks import NonFiniteGuard
 from vimerge.merging.collapsed import collapsed_elbo
 from vimerge.merging.elbo import ELBO
-from vimerge.merging.start import conditional_moments, conventional_moments
+from vimerge.merging.start import conditional_moments, conventional_moments, single_harmonics, without_lorentz
 from vimerge.reflections.errors import ReflectionDataError
 
 log = logging.getLogger("vimerge")
@@ -230,6 +230,9 @@ class VariationalMergingModel(keras.Model):
         callbacks = callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else callbacks
         callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or [])
         kwargs.setdefault("shuffle", False)  # a tf.data.Dataset shuffles itself, and Keras warns if asked to
+        if self.optimizer is not None and not self.optimizer.built:
+            # Made inside the step, its variables would have the step traced twice.
+            self.optimizer.build(self.trainable_variables)
         return super().fit(*args, callbacks=[*callbacks, NonFiniteGuard()], **kwargs)
 
     def _apply(self, gradients, variables):
@@ -257,9 +260,11 @@ class VariationalMergingModel(keras.Model):
             What the model will be trained on.
         """
         self.check(reflections)
+        # What is wanted here is rough; overlaps of harmonics can do without.
+        reflections = single_harmonics(reflections)
         self.likelihood.adapt(reflections)
         if self.scaling.trainable:
-            self.prior.adapt(reflections)
+            self.prior.adapt(without_lorentz(reflections))
             scale = mean_scale(self.prior, reflections)
             self.scaling.adapt(reflections, scale)
             self.surrogate.assign_moments(*conventional_moments(reflections, self.prior, scale, self.surrogate.over))

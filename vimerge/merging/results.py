@@ -3,6 +3,7 @@
 import numpy as np
 
 from vimerge.distributions import Moments
+from vimerge.reflections import JoinedASU
 from vimerge.reflections.tables import AMPLITUDE, FRIEDEL, friedel_pairs, make_table
 
 # Where and when an observation was made, for maps of the scale and of residuals.
@@ -52,6 +53,32 @@ def merged(asu, moments, multiplicity):
     return make_table(hkl, columns, AMPLITUDE | FRIEDEL, asu.cell, asu.spacegroup)
 
 
+def merged_by_dataset(asu, moments, multiplicity):
+    """Make the table of merged reflections of each data set.
+
+    Parameters
+    ----------
+    asu : ReciprocalASU
+        Of one data set, or a JoinedASU of several.
+    moments, multiplicity
+        As for `merged`.
+
+    Returns
+    -------
+    dict of str to rs.DataSet
+        By the name of the data set, which is empty if there is one.
+    """
+    if not isinstance(asu, JoinedASU):
+        return {"": merged(asu, moments, multiplicity)}
+    multiplicity = np.asarray(multiplicity)
+    tables = {}
+    for name in asu.names:
+        mine = asu.slice_of(name)
+        part = Moments(*(np.asarray(getattr(moments, moment))[mine] for moment in Moments._fields))
+        tables[name] = merged(asu.of(name), part, multiplicity[mine])
+    return tables
+
+
 def _weighted_mean(value, sd, same):
     """Mean of two rows weighted by inverse variance, and its sd; of one where the other is NaN or the same."""
     known = ~np.isnan(value) & ~np.stack([np.zeros_like(same), same])
@@ -62,15 +89,41 @@ def _weighted_mean(value, sd, same):
     return np.sum(weight * np.nan_to_num(value), axis=0) / total, mean_sd
 
 
+def predict(model, reflections, batch_size=65536):
+    """Predict observations, without the time that `model.predict` takes to trace its function first.
+
+    Parameters
+    ----------
+    model : VariationalMergingModel
+    reflections : Reflections
+        M observations.
+    batch_size : int
+        How many at once.
+
+    Returns
+    -------
+    dict of arrays, [M]
+        Those of `model.predicted`, in the order of the reflections; scales are of principal harmonics.
+    """
+    parts = []
+    for batch in reflections.dataset(batch_size, shuffle=False):
+        part = {name: value.numpy() for name, value in model.predicted(batch).items()}
+        if "principal" in batch:
+            principal = batch["principal"].numpy()
+            part |= {name: part[name][principal] for name in ("scale", "SIGscale")}
+        parts.append(part)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def predictions(reflections, predicted, test):
     """Make the table of observed and predicted intensities, a row an observation.
 
     Parameters
     ----------
     reflections : Reflections
-        The observations, M of them.
+        The observations, M of them, of one data set.
     predicted : dict of arrays, [M]
-        From `model.predict(reflections.dataset(shuffle=False))`.
+        From `predict`.
     test : array of bool, [M]
         Which were held out.
 
@@ -89,8 +142,28 @@ def predictions(reflections, predicted, test):
     }
     types = {"Iobs": "J", "SIGIobs": "Q", "Ipred": "J", "SIGIpred": "Q", "scale": "R", "SIGscale": "R"}
     types |= {"image_id": "I", "test": "I"}
-    for position, name in enumerate(reflections.metadata_keys):
-        if name in WHERE:
-            columns[name], types[name] = reflections.metadata[:, position], "R"
+    for name in (key for key in reflections.metadata_keys if key in WHERE):
+        columns[name], types[name] = reflections.column(name), "R"
     asu = reflections.asu
     return make_table(reflections.hkl, columns, types, asu.cell, asu.spacegroup, merged=False)
+
+
+def predictions_by_dataset(reflections, predicted, test):
+    """Make the table of `predictions` for each data set.
+
+    Parameters
+    ----------
+    reflections, predicted, test
+        As for `predictions`.
+
+    Returns
+    -------
+    dict of str to rs.DataSet
+        By the name of the data set, which is empty if there is one.
+    """
+    tables = {}
+    for number, name in enumerate(reflections.dataset_names):
+        mine = reflections.dataset_id == number
+        part = {key: value[mine] for key, value in predicted.items()}
+        tables[name] = predictions(reflections.of(name), part, np.asarray(test)[mine])
+    return tables

@@ -10,7 +10,9 @@ def set_seed(seed):
     Parameters
     ----------
     seed : int
-        Sets Python's, NumPy's and TensorFlow's seeds, and TensorFlow's deterministic operations.
+        Sets Python's, NumPy's and TensorFlow's seeds, and without a GPU TensorFlow's deterministic operations. On a GPU
+        these would rule out XLA.
     """
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()

@@ -1,8 +1,11 @@
 """Where training starts: quick estimates of each reflection's F."""
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 
-from vimerge.merging.joint import CELLS, LogJoint
+from vimerge.merging.joint import CELLS, LogJoint, other_harmonics
 
 GRID = 33  # eight standard deviations to either side of the mean in steps of less than half a one
 MOST_PASSES = 10
@@ -45,6 +48,10 @@ def conventional_moments(reflections, prior, mean_scale, over):
 def conditional_moments(model, reflections):
     """Mean and sd of the exact posterior of each F given the scales, by quadrature.
 
+    Where observations are of several harmonics, the reflections are first given those that are theirs alone. What that
+    says of the others, which is Wilson's prior of those never observed alone, goes into the posterior of each as a mean
+    and a variance: one exchange of messages, in which no observation tells a reflection anything twice.
+
     Parameters
     ----------
     model : VariationalMergingModel
@@ -57,11 +64,53 @@ def conditional_moments(model, reflections):
     mean, sd : array, [R]
         Of the surrogate's `over`, to about a hundredth of the sd; `vimerge.evidence.exact` is more accurate.
     """
-    return moments_on_grid(LogJoint(model, reflections), model.surrogate.over)
+    return moments_on_grid(log_joint(model, reflections), model.surrogate.over)
+
+
+def log_joint(model, reflections):
+    """The joint density of each reflection's F and its observations, with what other harmonics add to them.
+
+    Parameters
+    ----------
+    model : VariationalMergingModel
+    reflections : Reflections
+
+    Returns
+    -------
+    LogJoint
+    """
+    others, alone = None, single_harmonics(reflections)
+    if len(alone) < len(reflections):
+        others = other_harmonics(model, reflections, *moments_on_grid(LogJoint(model, alone), "intensity"))
+    return LogJoint(model, reflections, others)
+
+
+def single_harmonics(reflections):
+    """The observations that are of one reflection each, a table with as many predictions as observations."""
+    if reflections.n_predictions == len(reflections):
+        return reflections
+    return reflections[reflections.harmonics.counts == 1]
+
+
+def without_lorentz(reflections):
+    """Polychromatic intensities without their Lorentz factor, whose fall-off is that of F²; others as they are.
+
+    A reflection of a still crystal in a white beam has the Lorentz factor λ⁴/(2 sin²θ) = 2λ²d² [1]_. Nothing in the
+    data tells the d² from the fall-off of F; the λ² is the business of the scaling model, as the spectrum is.
+
+    References
+    ----------
+    .. [1] Buras, B. & Gerward, L. (1975). Acta Cryst. A31, 372–374.
+    """
+    if not reflections.is_laue:
+        return reflections
+    s2 = 1.0 / np.square(reflections.d)
+    factor = (s2 / s2.mean()).astype(np.float32)
+    return replace(reflections, iobs=reflections.iobs * factor, sigiobs=reflections.sigiobs * factor)
 
 
 def moments_on_grid(joint, over="amplitude"):
-    """Mean and sd of each posterior from a grid of F that closes in on its mass in a few passes.
+    """Mean and sd of each posterior by `posteriors_on_grid`.
 
     Parameters
     ----------
@@ -73,7 +122,32 @@ def moments_on_grid(joint, over="amplitude"):
     mean, sd : array, [R]
         Of `over`.
     """
-    mean, sd = np.empty(joint.number), np.empty(joint.number)
+    posterior = posteriors_on_grid(joint)
+    return (posterior.F, posterior.SIGF) if over == "amplitude" else (posterior.I, posterior.SIGI)
+
+
+class OnGrid(NamedTuple):
+    """The posterior moments of each reflection by itself and its log evidence, each float64 [R]."""
+
+    F: np.ndarray
+    SIGF: np.ndarray
+    I: np.ndarray  # noqa: E741 - the field's own name
+    SIGI: np.ndarray
+    log_evidence: np.ndarray
+
+
+def posteriors_on_grid(joint):
+    """Moments of each posterior from a grid of F that closes in on its mass in a few passes.
+
+    Parameters
+    ----------
+    joint : LogJoint
+
+    Returns
+    -------
+    OnGrid
+    """
+    found = OnGrid(*(np.empty(joint.number) for _ in OnGrid._fields))
     low, high = np.zeros(joint.number), joint.highest.copy()
     unit = ((np.arange(GRID) + 0.5) / GRID)[:, np.newaxis]
     ids = np.arange(joint.number)
@@ -81,23 +155,24 @@ def moments_on_grid(joint, over="amplitude"):
         step = (high[ids] - low[ids]) / GRID
         f = low[ids] + GRID * step * unit
         log_p = joint(f, ids, cells=CELLS)
-        weight = np.exp(log_p - log_p.max(axis=0))
-        weight /= weight.sum(axis=0)
+        peak = log_p.max(axis=0)
+        weight = np.exp(log_p - peak)
+        total = weight.sum(axis=0)
+        weight /= total
         f_mean, f_sd = _moments(weight, f)
+        i_mean, i_sd = _moments(weight, f**2)
         coarse = step > 0.5 * f_sd
         # A posterior narrower than a cell of the grid still has that cell's width.
         f_sd = np.maximum(f_sd, step / np.sqrt(12))
-        if over == "amplitude":
-            mean[ids], sd[ids] = f_mean, f_sd
-        else:
-            mean[ids], i_sd = _moments(weight, f**2)
-            sd[ids] = np.maximum(i_sd, 2 * f_mean * step / np.sqrt(12))
+        i_sd = np.maximum(i_sd, 2 * f_mean * step / np.sqrt(12))
+        for values, now in zip(found, (f_mean, f_sd, i_mean, i_sd, peak + np.log(total * step)), strict=True):
+            values[ids] = now
         # Only where it is too coarse, for each time the grid closes in it cuts off a little of the tails.
         ids, f_mean, f_sd = ids[coarse], f_mean[coarse], f_sd[coarse]
         if not len(ids):
             break
         low[ids], high[ids] = np.maximum(f_mean - 8 * f_sd, 0.0), f_mean + 8 * f_sd
-    return mean, sd
+    return found
 
 
 def _moments(weight, x):
