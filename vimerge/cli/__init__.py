@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 
-from vimerge.cli import conventional, demo, deposit, merge, report, simulate, stats
+from vimerge.cli import conventional, demo, deposit, devices, merge, report, simulate, stats
 
 COMMANDS = {
     "merge": merge,
@@ -15,6 +15,7 @@ COMMANDS = {
     "deposit": deposit,
     "simulate": simulate,
     "demo": demo,
+    "devices": devices,
 }
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vimerge.reflections.errors import ReflectionDataError
 
-CELLS = 4_000_000  # values of F × observations at once: bounds the memory to some hundred MB
+CELLS = 1_000_000  # values of F × observations at once: bounds the memory to some tens of MB
 
 
 class Others(NamedTuple):
