@@ -49,8 +49,10 @@ def test_r_factors_of_a_folder_are_gemmis(table, folder):
     tables = read_results(folder)[0]
     mtz = gemmi.read_mtz_file(str(folder / "predictions.mtz"))
     mtz.switch_to_original_hkl()
-    column = {name: np.array(mtz.column_with_label(name).array, float) for name in ("Iobs", "SIGIobs", "scale", "test")}
-    use = column["test"] == 0
+    names = ("Iobs", "SIGIobs", "scale", "test", "rejected")
+    column = {name: np.array(mtz.column_with_label(name).array, float) for name in names}
+    use = (column["test"] == 0) & (column["rejected"] == 0)
+    assert column["rejected"].any()
     intensities = gemmi.Intensities()
     values = ((column[name] / column["scale"])[use] for name in ("Iobs", "SIGIobs"))
     intensities.set_data(mtz.cell, mtz.spacegroup, np.ascontiguousarray(mtz.make_miller_array()[use]), *values)

@@ -63,6 +63,21 @@ def test_a_sweep_with_hardly_any_equivalents_takes_the_common_parameters():
     assert model.sdfac[1] == pytest.approx(1.5, rel=0.05)
 
 
+def test_the_spread_of_deviations_counts_each_degree_of_freedom_once():
+    """Of pairs δ is one number twice: of the sd's own scatter, half as many independent ones remain."""
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(200):
+        iobs = rng.normal(size=400)
+        group = np.repeat(np.arange(200), 2)
+        deviation, freedom = deviations(group, iobs, np.ones(400), np.ones(400), np.ones(400, bool))
+        found.append(deviations_by_intensity(np.ones(400), deviation, freedom, bins=1).loc[0])
+    sd, error = (np.array([row[name] for row in found]) for name in ("sd", "standard_error"))
+    assert sd.mean() == pytest.approx(1, abs=0.015)
+    assert error.mean() == pytest.approx(sd.std(), rel=0.15)
+    assert error.mean() == pytest.approx(1 / np.sqrt(2 * 200), rel=0.1)
+
+
 def test_deviations_have_unit_variance_whatever_the_multiplicity():
     data = _measure(np.random.default_rng(3), [1.0], [0.0], [0.0], groups=30_000)
     group, _, iobs, variance, scale = data

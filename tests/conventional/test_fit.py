@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import vimerge.conventional.fit as fitting
-from vimerge.conventional.fit import fit_scales, group_means, objective, scale_variance
+from vimerge.conventional.fit import fit_scales, group_means, objective, scale_leverage, scale_variance
 from vimerge.conventional.normal import normal_equations
 
 KINDS = [{}, {"image_scales": False}, {"absorption": 0}, {"absorption": 0, "detector": 0}, {"stills": True}]
@@ -135,3 +135,40 @@ def test_conjugate_gradients_agree_with_the_direct_solution(problem, monkeypatch
     assert iterative.value == pytest.approx(direct.value, rel=1e-4)
     np.testing.assert_allclose(model.log_scale(iterative.theta), model.log_scale(direct.theta), atol=2e-3)
     assert np.isfinite(scale_variance(model, iterative)).all()
+
+
+def test_what_residuals_lose_to_means_and_scales_is_known(problem):
+    """Over many repetitions, strong observations' residuals are less than their errors by both leverages."""
+    model, iobs, weight, theta = problem(noise=0.0, count=300, groups=50, absorption=1, sweeps=1, images=6)
+    group, rng = model.layout.group, np.random.default_rng(4)
+    flat = np.exp(-model.log_scale(theta)) * iobs
+    weight = (0.03 * flat + 0.03 * np.median(flat)) ** -2.0
+    fit, total = fit_scales(model, flat, weight, np.zeros(model.size), steps=20), 0.0
+    repeats = 150
+    for _ in range(repeats):
+        noisy = flat + rng.normal(size=len(flat)) / np.sqrt(weight)
+        found = fit_scales(model, noisy, weight, np.zeros(model.size))
+        total += weight * objective(model, noisy, weight, found.theta)[3] ** 2 / repeats
+    of_scales = scale_leverage(model, fit, group, weight * flat**2)
+    of_mean = weight / np.bincount(group, weight)[group]
+    strong = np.argsort(weight * flat**2)
+    for part in (strong[:100], strong[100:200], strong[200:]):
+        assert total[part].sum() == pytest.approx((1 - of_mean - of_scales)[part].sum(), rel=0.03)
+    assert of_scales[strong[200:]].sum() > 5 * of_scales[strong[:100]].sum()
+    # All together they are the parameters that the data determine.
+    determined = model.size - np.sum(fit.smooth_covariance * model.smooth_penalty())
+    determined -= np.sum(np.diagonal(fit.image_covariance, axis1=1, axis2=2).ravel() * model.image_penalty())
+    determined -= np.sum((model.gauge @ fit.covariance) * model.gauge) / 1e-8
+    assert of_scales.sum() == pytest.approx(determined, rel=1e-3)
+
+
+def test_the_leverage_of_many_observations_is_told_by_some_of_them(problem, monkeypatch):
+    model, iobs, weight, theta = problem(count=4000, groups=300)
+    fit = fit_scales(model, iobs, weight, theta)
+    curvature = weight * iobs**2
+    exact = scale_leverage(model, fit, model.layout.group, curvature)
+    monkeypatch.setattr(fitting, "_LEVERAGE_FROM", 1000)
+    told = scale_leverage(model, fit, model.layout.group, curvature)
+    assert told.sum() == pytest.approx(exact.sum(), rel=0.15)
+    order = np.argsort(exact)
+    assert told[order[-400:]].sum() == pytest.approx(exact[order[-400:]].sum(), rel=0.2)

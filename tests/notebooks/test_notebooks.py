@@ -23,6 +23,13 @@ def test_the_notebook_runs(path):
         amplitudes, differences = agreement.values()
         assert amplitudes > 0.99
         assert differences > 0.6
+    if path.stem == "vi_against_conventional":
+        # "CC of merged and true F", "… F(+) - F(-)" and the error of scales: a row each, a column for each method.
+        table = next(text for text in results if "rms error of relative scales" in text)
+        amplitudes, differences, scales = ([float(x) for x in row.split()[-2:]] for row in table.splitlines()[1:])
+        assert min(amplitudes) > 0.99
+        assert min(differences) > 0.8
+        assert scales[0] < 2.0
 
 
 def texts(cell):

@@ -52,7 +52,9 @@ def test_every_figure_is_seen(show, size, page):
     width = SIZES[size][0]
     assert all(box["width"] > 250 and box["height"] > 150 for box in boxes)
     assert all(box["left"] >= 0 and box["right"] <= width for box in boxes)
-    images = "return [...document.querySelectorAll('figure image')].map(e => e.getBoundingClientRect().width)"
+    # Of a picture and the bar that tells its colours, the picture.
+    widest = "Math.max(...[...e.querySelectorAll('image')].map(i => i.getBoundingClientRect().width))"
+    images = f"return [...document.querySelectorAll('figure svg:has(image)')].map(e => {widest})"
     assert min(show(size).execute_script(images)) > 150
 
 
@@ -75,6 +77,29 @@ def test_the_navigation_stays_and_leads_to_its_section(show, size):
     navigation, section = (browser.execute_script(top, selector) for selector in ("nav", "#outliers-title"))
     assert navigation["top"] == pytest.approx(0, abs=1)
     assert navigation["bottom"] <= section["top"] < SIZES[size][1]
+
+
+def test_a_printed_page_holds_everything_on_white(browser, page):
+    """An A4 sheet less its margins, of someone who likes the screen dark."""
+    width = round((210 - 2 * 10) / 25.4 * 96)
+    metrics = {"width": width, "height": 1022, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+    try:
+        browser.get(page.as_uri())
+        boxes = browser.execute_script(
+            "return [...document.querySelectorAll('main table, figure svg, .card')].map(e => e.getBoundingClientRect())"
+        )
+        assert all(box["left"] >= 0 and box["right"] <= width for box in boxes)
+        # What is folded away on the screen is there.
+        assert all(box["height"] > 20 for box in boxes)
+        style = "getComputedStyle(document.body)"
+        colors = browser.execute_script(f"return [{style}.backgroundColor, {style}.color]")
+        assert colors == ["rgb(255, 255, 255)", "rgb(38, 38, 38)"]
+        assert browser.execute_script("return getComputedStyle(document.querySelector('nav')).display") == "none"
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
 
 def test_the_keyboard_shows_definitions(show):

@@ -54,7 +54,8 @@ def sections(path):
     return read(path).ids("section")
 
 
-ALL = ["summary", "resolution", "pairs", "images", "predictions", "residuals", "posterior", "training", "outliers"]
+ALL = ["summary", "resolution", "pairs", "images", "detector", "predictions", "residuals", "posterior", "training"]
+ALL += ["outliers"]
 
 
 def test_two_folders_have_every_section(page):
@@ -130,7 +131,7 @@ def test_one_folder_is_not_compared_with_itself(folder, tmp_path):
 @pytest.mark.parametrize(
     ("missing", "gone"),
     [
-        ({"predictions.mtz"}, {"images", "predictions", "residuals", "outliers"}),
+        ({"predictions.mtz"}, {"images", "detector", "predictions", "residuals", "outliers"}),
         ({"merged.mtz", "half_datasets.mtz"}, {"resolution", "posterior"}),
         ({"history.csv", "run.json", "log.txt"}, {"training"}),
     ],
@@ -176,17 +177,13 @@ def test_a_handful_of_data_is_enough(folder, tmp_path):
     assert {"summary", "resolution", "images", "outliers"} <= set(sections(write_report(folder, tmp_path / "few.html")))
 
 
-def test_positions_and_rotation_are_used_where_predictions_have_them(folder, tmp_path):
-    path = str(folder / "predictions.mtz")
-    table = rs.read_mtz(path)
-    rng = np.random.default_rng(0)
-    for name, values in (("XDET", rng.uniform(0, 10, len(table))), ("YDET", rng.uniform(0, 10, len(table)))):
-        table[name] = rs.DataSeries(values, index=table.index, dtype="R")
-    table["ROT"] = rs.DataSeries(2.0 * table["image_id"].to_numpy(), index=table.index, dtype="R")
-    table.write_mtz(path)
-    page = write_report(folder, tmp_path / "more.html")
-    assert "detector" in sections(page)
+def test_positions_and_rotation_are_used_where_predictions_have_them(page, folder, tmp_path):
     assert "rotation (°)" in page.read_text(encoding="utf-8")
+    path = str(folder / "predictions.mtz")
+    rs.read_mtz(path).drop(columns=["ROT", "XDET", "YDET"]).write_mtz(path)
+    other = write_report(folder, tmp_path / "less.html")
+    assert "detector" not in sections(other)
+    assert "rotation (°)" not in other.read_text(encoding="utf-8")
 
 
 def test_many_observations_do_not_make_a_large_page(folder, tmp_path):

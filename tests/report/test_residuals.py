@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from vimerge.report.images import by_image
-from vimerge.report.residuals import corrected_sigma, normalised_residuals, outliers, quantiles, spread_by
+from vimerge.report.residuals import corrected_sigma, normalised_residuals, outliers, quantiles, rejected, spread_by
 
 
 def test_residuals_of_an_exact_posterior_have_unit_variance(linear):
@@ -16,6 +16,16 @@ def test_residuals_of_an_exact_posterior_have_unit_variance(linear):
         assert len(known) > 0.9 * mask.sum()
         assert np.mean(known) == pytest.approx(0, abs=4 / np.sqrt(len(known)))
         assert np.mean(known**2) == pytest.approx(1, abs=4 * np.sqrt(2 / len(known)))
+
+
+def test_what_was_rejected_had_no_part_in_its_prediction(linear):
+    """The last of each reflection took no part in the means, whatever the table calls it."""
+    sigma = linear["SIGIobs"].to_numpy()
+    as_held_out = normalised_residuals(linear, sigma)
+    assert not rejected(linear).any()
+    linear["rejected"], linear["test"] = linear["test"].to_numpy(), False
+    np.testing.assert_array_equal(normalised_residuals(linear, sigma), as_held_out)
+    assert rejected(linear).mean() == pytest.approx(0.2)
 
 
 def test_an_observation_that_is_its_own_prediction_has_no_residual(linear):

@@ -123,6 +123,9 @@ def test_deviations_of_right_sigmas_are_standard_normal(make):
     assert summary["robust_sd"].tolist() == pytest.approx([0.5, 1.0], rel=0.06)
     quantiles = deviation_quantiles(deviations.loc[deviations["test"], "deviation"], 21)
     np.testing.assert_allclose(quantiles["deviation"], quantiles["normal"], atol=0.15)
+    table["rejected"] = np.abs(iobs - ipred) > 2
+    assert not normalised_deviations(table)["deviation"].isna().all()
+    assert normalised_deviations(table)["deviation"].isna().sum() == table["rejected"].sum()
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0])

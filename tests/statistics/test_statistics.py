@@ -115,6 +115,12 @@ def test_predictions_are_judged_in_training_and_held_out():
     assert result["observations"].tolist() == [150, 50]
     assert result.loc["train", "pearson"] > 0.999 > result.loc["test", "pearson"]
     assert result.loc["test", "weighted"] == pytest.approx(np.corrcoef(iobs[test], ipred[test])[0, 1], rel=1e-5)
+    # Nor is what was rejected in training.
+    columns["Iobs"] = np.where(np.arange(200) % 20 == 1, 100.0, iobs)
+    columns["rejected"], types["rejected"] = columns["Iobs"] == 100, "I"
+    result = prediction_correlations(table(np.ones((200, 3), int), columns, types))
+    assert result["observations"].tolist() == [140, 50]
+    assert result.loc["train", "pearson"] > 0.999
 
 
 def test_completeness_is_counted_against_gemmi():

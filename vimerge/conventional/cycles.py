@@ -3,7 +3,7 @@
 import numpy as np
 
 from vimerge.conventional.errors import ErrorModel, deviations, refine_errors
-from vimerge.conventional.fit import fit_scales, group_means, scale_variance
+from vimerge.conventional.fit import fit_scales, group_means, scale_leverage, scale_variance
 from vimerge.conventional.layout import make_layout
 from vimerge.conventional.model import Coordinates, ScaleModel
 from vimerge.conventional.outliers import disagreeing, less_likely, too_strong, undecided
@@ -14,6 +14,8 @@ __all__ = ["State", "columns"]
 
 # From this cycle on what is rejected stays so, or cycles might go on for ever.
 _LAST_PARDON = 5
+# By then weights have settled, and how much of each residual the scales take up.
+_LAST_LEVERAGE = 3
 # The first cycles see scales and errors that are still wrong, and should not take that for outliers.
 _FIRST_LIMIT = 2.0
 
@@ -79,6 +81,7 @@ class State:
             self._start_images()
         self._expect()
         self.errors_settled = not options.error_model
+        self.leverage = 0.0
 
     def _start_images(self):
         """Rough scales of still images, which may differ by orders of magnitude, each from the others in turn."""
@@ -124,9 +127,12 @@ class State:
         self._expect()
         self._reject(options.outlier_limit * (_FIRST_LIMIT if number == 1 else 1.0), final=number >= _LAST_PARDON)
         self._expect()
+        if number <= _LAST_LEVERAGE:
+            curvature = np.where(self.keep, self.expected**2 / self.variance, 0.0)
+            self.leverage = scale_leverage(self.model, fit, self.refl_id, curvature)
         if options.error_model:
             self._refine()
-        self.deviation = self._deviations()[0]
+        self.deviation, self.freedom = self._deviations()
         shift = np.sqrt(np.mean(np.square(np.log(self.scale) - before)[self.use]))
         learned = {f"tau_{name}": value for name, value in self.model.tau.items()}
         kept = np.isfinite(self.deviation)
@@ -136,9 +142,15 @@ class State:
             "rejected": int(np.count_nonzero(self.use & ~self.keep)),
             "shift": float(shift),
             **self._mean_errors(),
-            "sd_of_deviations": float(np.sqrt(np.mean(self.deviation[kept] ** 2))) if kept.any() else np.nan,
+            "sd_of_deviations": self._sd(kept),
             **learned,
         }
+
+    def _sd(self, kept):
+        """Standard deviation of the normalised deviations, each degree of freedom counted once."""
+        if not kept.any():
+            return np.nan
+        return float(np.sqrt(np.average(self.deviation[kept] ** 2, weights=self.freedom[kept])))
 
     def _mean_errors(self):
         number = np.bincount(self.layout.sweep[self.keep], minlength=self.layout.n_sweeps)
@@ -175,7 +187,7 @@ class State:
         self.errors_settled &= change[2] < 1e-3
 
     def _deviations(self):
-        return deviations(self.refl_id, self.iobs, self.variance, self.scale, self.sound)
+        return deviations(self.refl_id, self.iobs, self.variance, self.scale, self.sound, self.leverage)
 
     def finish(self, history):
         """What makes a `Scaling`, in the observations' own order."""
@@ -189,6 +201,7 @@ class State:
             "used": self.keep,
             "rejected": self.use & ~self.keep,
             "deviation": self.deviation,
+            "freedom": self.freedom,
             "expected": self.expected,
             "sweep": self.layout.sweep,
         }

@@ -16,6 +16,8 @@ _BINS = 20
 _LEAST = 100
 # The least SdFac: what counting says is at most twice what it is.
 _LEAST_SDFAC = 0.5
+# An observation with less freedom than this has next to no residual, and that of rounding errors.
+_LEAST_FREEDOM = 0.05
 
 
 class ErrorModel(NamedTuple):
@@ -64,11 +66,12 @@ class ErrorModel(NamedTuple):
         return np.square(self.sdfac[which]) * np.maximum(inner, _FLOOR * variance)
 
 
-def deviations(group, iobs, variance, scale, keep):
+def deviations(group, iobs, variance, scale, keep, leverage=0.0):
     """
     Normalised deviations from the weighted mean of the group, whose variance is one if the errors are right.
 
-    δ = (I − g ⟨I⟩) / (σ √(1 − h)) with the leverage h = w g² / Σ w g², w = 1/σ².
+    δ = (I − g ⟨I⟩) / (σ √(1 − h − l)) with the leverages of the mean, h = w g² / Σ w g², w = 1/σ², and of the scales,
+    l: both have been fitted to the observation, and took part of its error.
 
     Parameters
     ----------
@@ -78,24 +81,26 @@ def deviations(group, iobs, variance, scale, keep):
         ``[M]``.
     keep : np.ndarray
         ``[M]`` bool.
+    leverage : np.ndarray or float
+        ``[M]``: l, see `fit.scale_leverage`.
 
     Returns
     -------
     deviation : np.ndarray
-        ``[M]``; NaN of observations that are not kept, or alone.
+        ``[M]``; NaN of observations that are not kept, or alone, or without freedom.
     freedom : np.ndarray
-        ``[M]``: 1 − h; n − 1 in all for a group of n.
+        ``[M]``: 1 − h − l; n − 1 in all for a group of n, less what the scales took.
     """
     weight = np.where(keep, 1.0 / variance, 0.0)
     precision = np.bincount(group, weight * scale**2)[group]
     precision = np.where(precision > 0, precision, 1.0)
     mean = np.bincount(group, weight * scale * iobs)[group] / precision
     alone = np.bincount(group, keep)[group] < 2
-    freedom = np.where(keep & ~alone, 1 - weight * scale**2 / precision, 0.0)
+    freedom = np.where(keep & ~alone, 1 - weight * scale**2 / precision - leverage, 0.0)
+    freedom = np.where(freedom > _LEAST_FREEDOM, freedom, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = (iobs - scale * mean) / np.sqrt(variance * freedom)
-    # Almost all of a mean's weight in one observation leaves rounding errors for its residual.
-    return np.where(freedom > 1e-3, deviation, np.nan), freedom
+    return np.where(freedom > 0, deviation, np.nan), freedom
 
 
 def refine_errors(model, which, variance, expected, deviation, freedom, current):
@@ -175,29 +180,40 @@ def _bins(j, freedom, bins=_BINS, least=_LEAST):
     return result
 
 
-def deviations_by_intensity(expected, deviation, bins=_BINS):
+def deviations_by_intensity(expected, deviation, freedom=None, bins=_BINS):
     """
     Spread of normalised deviations in bins of expected intensity.
+
+    Each degree of freedom counts once: sd² = Σ f δ² / ν with ν = Σ f, f the freedom of each deviation. Those of two
+    equivalents are one number twice, and with equal weights the share of groups would depend on their size. Its
+    standard error is ½ sd √((κ − 1)/ν), κ being the deviations' kurtosis; √(1/2ν) if they are normal.
 
     Parameters
     ----------
     expected, deviation : np.ndarray
         ``[M]``; rows with a deviation of NaN are left out.
+    freedom : np.ndarray, optional
+        ``[M]``: of `deviations`; without it all count alike.
     bins : int
         Of equal count.
 
     Returns
     -------
     pandas.DataFrame
-        A row a bin: `mean_intensity`, `observations`, `mean`, `sd` of the deviations, and `robust_sd`, 1.4826 times
-        their median absolute deviation.
+        A row a bin: `mean_intensity`, `observations`, `mean`, `sd` of the deviations with its `standard_error`, and
+        `robust_sd`, 1.4826 times their median absolute deviation.
     """
     use = np.isfinite(deviation)
     j, deviation = expected[use], deviation[use]
+    weight = np.ones(len(j)) if freedom is None else freedom[use]
     rows = []
     for part in np.array_split(np.argsort(j, kind="stable"), bins):
-        d = deviation[part]
+        d, f = deviation[part], weight[part]
         if len(d):
             mad = 1.4826 * np.median(np.abs(d - np.median(d)))
-            rows.append((j[part].mean(), len(d), d.mean(), np.sqrt(np.mean(d**2)), mad))
-    return pd.DataFrame(rows, columns=["mean_intensity", "observations", "mean", "sd", "robust_sd"])
+            variance, fourth = np.average(d**2, weights=f), np.average(d**4, weights=f)
+            sd = np.sqrt(variance)
+            error = 0.5 * sd * np.sqrt(max(fourth / variance**2 - 1, 0.0) / f.sum()) if sd > 0 else np.nan
+            rows.append((j[part].mean(), len(d), np.average(d, weights=f), sd, error, mad))
+    columns = ["mean_intensity", "observations", "mean", "sd", "standard_error", "robust_sd"]
+    return pd.DataFrame(rows, columns=columns)

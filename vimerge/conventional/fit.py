@@ -3,14 +3,17 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy import linalg, sparse
 
 from vimerge.conventional.model import ScaleModel
 from vimerge.conventional.normal import GAUGE, Direct, Iterative
 
-__all__ = ["Fit", "fit_scales", "group_means", "objective", "scale_variance"]
+__all__ = ["Fit", "fit_scales", "group_means", "objective", "scale_leverage", "scale_variance"]
 
 # Above so many parameters the equations are solved by conjugate gradients, without forming their matrix.
 DIRECT = 6000
+# So many observations tell the leverage of all.
+_LEVERAGE_FROM = 20_000
 _LOWEST_DAMPING, _HIGHEST_DAMPING = 1e-6, 1e6
 
 
@@ -169,3 +172,62 @@ def scale_variance(model: ScaleModel, fit):
                     columns = n + image[:, None] * width + np.arange(width)
                     total[rows] += 2 * np.einsum("ni,nip,np->n", values, fit.covariance[columns, span], x)
     return np.maximum(total, 0.0)
+
+
+def scale_leverage(model, fit, group, curvature):
+    """
+    How much of the variance of each observation's residual the fit of the scales takes up.
+
+    l = v (x − x̄)ᵀ C (x − x̄), where v = w g² ⟨I⟩², x is the gradient of ln g and x̄ its mean over the reflection weighted
+    by v, and C the covariance of the parameters: the diagonal of the projection onto what scales can do to the
+    residuals from the reflections' means. Strong observations, which determine the scales, have most of it. The sum is
+    the number of parameters that the data determine.
+
+    Parameters
+    ----------
+    model : ScaleModel
+    fit : Fit
+    group : np.ndarray
+        ``[M]``: the reflections that residuals are taken from, each within a group of the layout.
+    curvature : np.ndarray
+        ``[M]``: v.
+
+    Returns
+    -------
+    np.ndarray
+        ``[M]``. Of more than twenty thousand observations evenly spaced parts are worked out, and the others take
+        v (1 − v/Σv) times what (x − x̄)ᵀ C (x − x̄) is on average. Without the whole covariance the parameters of
+        different observations are taken to be independent.
+    """
+    total = np.bincount(group, curvature)
+    share = np.divide(curvature, total[group], out=np.zeros_like(curvature), where=curvature > 0)
+    if fit.covariance is None:
+        variance = scale_variance(model, fit)
+        return curvature * (variance * (1 - 2 * share) + np.bincount(group, share**2 * variance)[group])
+    # The gauge makes it almost singular.
+    jitter = 1e-10 * np.mean(np.diag(fit.covariance)) * np.eye(model.size)
+    root = linalg.cholesky(fit.covariance + jitter, lower=True)
+    chunks = model.layout.chunks[:: -(-len(group) // _LEVERAGE_FROM)]
+    leverage, seen = np.zeros(len(group)), np.zeros(len(group), dtype=bool)
+    for chunk in chunks:
+        x = _rooted(model, chunk, root)
+        distinct, local = np.unique(group[chunk.rows], return_inverse=True)
+        member = sparse.csr_matrix((share[chunk.rows], (local, np.arange(len(local)))), (len(distinct), len(local)))
+        x -= (member @ x)[local]
+        leverage[chunk.rows] = curvature[chunk.rows] * np.einsum("np,np->n", x, x)
+        seen[chunk.rows] = True
+    simple = curvature * (1 - share)
+    mean = leverage.sum() / max(simple[seen].sum(), np.finfo(np.float64).tiny)
+    return np.where(seen, leverage, mean * simple)
+
+
+def _rooted(model, chunk, root):
+    """The gradients of the log scales of a chunk, ``[n, P]``, times a root of the covariance."""
+    n, width = model.n_smooth, model.image_width
+    product = np.zeros((chunk.rows.stop - chunk.rows.start, model.size))
+    for sweep, rows, own in chunk.parts:
+        here = slice(rows.start - chunk.rows.start, rows.stop - chunk.rows.start)
+        product[here] = model.columns(sweep, own) @ root[model.spans[sweep]]
+    for i in range(width):
+        product += model.image_values[chunk.rows, i, None] * root[n + model.image_id[chunk.rows] * width + i]
+    return product

@@ -153,7 +153,7 @@ class ConventionalJob:
         mean, sigma = mean[reflections.refl_id], sigma[reflections.refl_id]
         sigipred = np.hypot(scaling.scale * sigma, scaling.sigscale * mean)
         return tables.predictions_table(
-            reflections, scaling.scale * mean, sigipred, scaling.scale, scaling.sigscale, test
+            reflections, scaling.scale * mean, sigipred, scaling.scale, scaling.sigscale, test, scaling.rejected
         )
 
     def _halves(self, reflections, scaling):

@@ -82,6 +82,8 @@ class Scaling:
     deviation : np.ndarray
         ``[M]``: normalised deviation from the mean of the equivalents, NaN where there is none; nor of pairs that
         disagree by more than the limit.
+    freedom : np.ndarray
+        ``[M]``: what the fits of mean and scale have left of the variance of each deviation; 0 where there is none.
     expected : np.ndarray
         ``[M]``: g ⟨I⟩.
     sweep : np.ndarray
@@ -101,6 +103,7 @@ class Scaling:
     used: np.ndarray
     rejected: np.ndarray
     deviation: np.ndarray
+    freedom: np.ndarray
     expected: np.ndarray
     sweep: np.ndarray
     errors: ErrorModel
@@ -117,7 +120,7 @@ class Scaling:
 
     def deviations_by_intensity(self, bins=20):
         """Spread of the normalised deviations; see `errors.deviations_by_intensity`."""
-        return deviations_by_intensity(self.expected, self.deviation, bins)
+        return deviations_by_intensity(self.expected, self.deviation, self.freedom, bins)
 
 
 def scale_reflections(reflections, use=None, options=None):

@@ -8,6 +8,9 @@ from vimerge.reflections.tables import AMPLITUDE, FRIEDEL, friedel_pairs, make_t
 
 __all__ = ["AMPLITUDE", "FRIEDEL", "merged_table", "predictions_table"]
 
+# Where and when an observation was made, for maps of the scale and of residuals.
+WHERE = ("ROT", "XDET", "YDET", "X", "Y")
+
 
 def merged_table(reflections, sigma, scale, use, robust="none", internal=True):
     """
@@ -66,7 +69,7 @@ def _merge(asu, reflections, group, n_groups, sigma, scale, use, robust, interna
     }
 
 
-def predictions_table(reflections, ipred, sigipred, scale, sigscale, test):
+def predictions_table(reflections, ipred, sigipred, scale, sigscale, test, rejected):
     """
     Make the table of observed and predicted intensities, a row an observation.
 
@@ -76,13 +79,14 @@ def predictions_table(reflections, ipred, sigipred, scale, sigscale, test):
         M observations.
     ipred, sigipred, scale, sigscale : np.ndarray
         ``[M]``.
-    test : np.ndarray
-        ``[M]`` bool: which were held out.
+    test, rejected : np.ndarray
+        ``[M]`` bool: which were held out, and which others were not merged, as outliers.
 
     Returns
     -------
     rs.DataSet
-        Unmerged, indexed by the observed H, K, L: Iobs SIGIobs Ipred SIGIpred scale SIGscale image_id test.
+        Unmerged, indexed by the observed H, K, L: Iobs SIGIobs Ipred SIGIpred scale SIGscale image_id test rejected,
+        and what the metadata have of ROT XDET YDET X Y.
     """
     columns = {
         "Iobs": reflections.iobs,
@@ -93,8 +97,12 @@ def predictions_table(reflections, ipred, sigipred, scale, sigscale, test):
         "SIGscale": sigscale,
         "image_id": reflections.image_id,
         "test": np.asarray(test, np.int32),
+        "rejected": np.asarray(rejected, np.int32),
     }
     types = {"Iobs": "J", "SIGIobs": "Q", "Ipred": "J", "SIGIpred": "Q", "scale": "R", "SIGscale": "R"}
-    types |= {"image_id": "I", "test": "I"}
+    types |= {"image_id": "I", "test": "I", "rejected": "I"}
+    for i, name in enumerate(reflections.metadata_keys):
+        if name in WHERE:
+            columns[name], types[name] = reflections.metadata[:, i], "R"
     asu = reflections.asu
     return make_table(reflections.hkl, columns, types, asu.cell, asu.spacegroup, merged=False)

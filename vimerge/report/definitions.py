@@ -45,8 +45,8 @@ DEFINITIONS = {
     "mean_i_over_sigma": Definition("⟨I/σ(I)⟩", "Mean of merged intensities over their standard deviations.", "{:.1f}"),
     "r_meas": Definition(
         "R_meas",
-        "Σ √(n/(n−1)) |I − ⟨I⟩| / Σ I of what was merged, brought onto one scale, Friedel mates together "
-        "(Diederichs & Karplus, 1997).",
+        "Σ √(n/(n−1)) |I − ⟨I⟩| / Σ I of what was merged, brought onto one scale, Friedel mates together, without "
+        "rejected and held-out observations (Diederichs & Karplus, 1997).",
     ),
     "r_pim": Definition("R_pim", "R_meas with √(1/(n−1)): of the means rather than of single observations."),
     "cc_half": Definition(
@@ -88,7 +88,10 @@ DEFINITIONS = {
         "Mean size of anomalous differences in their standard deviations; 0.8 if there is no signal.",
         "{:.2f}",
     ),
-    "ccpred_train": Definition("CCpred, training", "Pearson's correlation of Iobs and Ipred of what was trained on."),
+    "ccpred_train": Definition(
+        "CCpred, training",
+        "Pearson's correlation of Iobs and Ipred of what was trained on, or scaled by and not rejected.",
+    ),
     "ccpred_test": Definition(
         "CCpred, held out", "Pearson's correlation of Iobs and Ipred of observations that had no part in the merge."
     ),
@@ -118,8 +121,8 @@ DEFINITIONS = {
     "shell": Definition("Resolution (Å)", "Limits of the resolution shell.", "{}"),
     "z": Definition(
         "z",
-        "Normalised residual (Iobs − Ipred)/√(σ² ± SIGIpred²): + for observations held out, − for those trained on, "
-        "which have drawn the prediction towards themselves.",
+        "Normalised residual (Iobs − Ipred)/√(σ² ± SIGIpred²): + for observations held out or rejected, − for those "
+        "trained on, which have drawn the prediction towards themselves.",
         "{:+.1f}",
     ),
     "hkl": Definition("h\N{NO-BREAK SPACE}k\N{NO-BREAK SPACE}l", "The Miller index as it was observed.", "{}"),
@@ -131,7 +134,7 @@ DEFINITIONS = {
         "σ", "Standard deviation of the observation, by the error model where there is one.", "{:,.1f}"
     ),
     "SIGIpred": Definition("SIGIpred", "Standard deviation of the predicted intensity.", "{:,.1f}"),
-    "set": Definition("Set", "Whether the observation was trained on or held out.", "{}"),
+    "set": Definition("Set", "Whether the observation was trained on, held out, or rejected as an outlier.", "{}"),
     "SdFac": Definition("SdFac", "Factor of all standard deviations (Evans, 2011).", "{:.3f}"),
     "SdB": Definition("SdB", "Variance that grows with the intensity, as SdB · I; unit of an intensity.", "{:.3g}"),
     "SdAdd": Definition("SdAdd", "Error that is a fraction of the intensity.", "{:.4f}"),

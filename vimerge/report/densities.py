@@ -119,15 +119,19 @@ def surface(figure, axes, x, y, z, label, bins=24, least=5):
     label : str
         What z is.
     bins, least : int
-        So many along each side; those with fewer points stay empty.
+        So many along each side, or fewer if that leaves not twice as many points for each as it needs; those with fewer
+        stay empty.
     """
     from scipy.stats import binned_statistic_2d
 
+    bins = int(np.clip(np.sqrt(len(z) / (2 * least)), 1, bins))
     median, _, _, _ = binned_statistic_2d(y, x, z, "median", bins)
     count, _, _, _ = binned_statistic_2d(y, x, z, "count", bins)
     median[count < least] = np.nan
-    low, high = np.nanquantile(median, [0.01, 0.99])
-    mapped = colormaps["cividis"](np.clip((median - low) / max(high - low, 1e-12), 0, 1), bytes=True)
+    low, high = np.nanquantile(median, [0.01, 0.99]) if np.isfinite(median).any() else (0.0, 0.0)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    mapped = colormaps["cividis"](np.clip((median - low) / (high - low), 0, 1), bytes=True)
     mapped[~np.isfinite(median), 3] = 0
     extent = (x.min(), x.max(), y.min(), y.max())
     axes.imshow(mapped, extent=extent, origin="lower", aspect="equal", interpolation="none")

@@ -7,7 +7,7 @@ from vimerge.report import curves, densities
 from vimerge.report.definitions import DEFINITIONS
 from vimerge.report.page import Cell, Section, Table, heading, number
 from vimerge.report.residuals import outliers as largest
-from vimerge.report.residuals import quantiles, spread_by
+from vimerge.report.residuals import quantiles, rejected, spread_by
 from vimerge.report.style import SERIES
 from vimerge.statistics import resolution
 
@@ -92,7 +92,7 @@ def predictions(study):
         unit = float(np.median(table["SIGIobs"].to_numpy(np.float64)))
         limits = (min(iobs.min(), ipred.min()), max(iobs.max(), ipred.max()))
         test = table["test"].to_numpy(bool)
-        for kind, mask in (("training", ~test), ("held out", test)):
+        for kind, mask in (("training", ~test & ~rejected(table)), ("held out", test)):
             if not mask.any():
                 continue
 
@@ -112,9 +112,12 @@ def residuals(study):
         return None
     whose = "; ".join(f"{name}: {study.sigma[name][1]}" for name in study.sigma)
     intro = f"{DEFINITIONS['z'].text} Standard deviations σ of the observations: {whose}."
+    left_out = {r.name: rejected(r.predictions) for r in study.predicted}
+    if any(mask.any() for mask in left_out.values()):
+        intro += " What was rejected is not in the figures."
     section = Section("residuals", "Normalised residuals", "Residuals", intro, paired=True)
     test = {r.name: r.predictions["test"].to_numpy(bool) for r in study.predicted}
-    for kind, chosen in (("training", {n: ~mask for n, mask in test.items()}), ("held out", test)):
+    for kind, chosen in (("training", {n: ~mask & ~left_out[n] for n, mask in test.items()}), ("held out", test)):
         found = [(study.number(n), n, *quantiles(study.residuals[n][mask])) for n, mask in chosen.items()]
         found = [curve for curve in found if len(curve[2])]
         if found:
@@ -127,7 +130,8 @@ def residuals(study):
             )
     by = {"intensity": ("predicted intensity over its median", True), "resolution": ("resolution (Å)", False)}
     for kind, (label, log) in by.items():
-        found = {r.name: spread_by(study.residuals[r.name], _abscissa(r, kind)) for r in study.predicted}
+        z = {name: np.where(mask, np.nan, study.residuals[name]) for name, mask in left_out.items()}
+        found = {r.name: spread_by(z[r.name], _abscissa(r, kind)) for r in study.predicted}
         found = {name: table for name, table in found.items() if len(table)}
         if found:
             section.add(
@@ -151,9 +155,9 @@ def outliers(study, number_of=20):
             continue
         hkl = worst.reset_index()[["H", "K", "L"]].to_numpy(np.int32)
         d = resolution(worst)
-        rows = []
+        rows, gone = [], rejected(worst)
         for i, (_, row) in enumerate(worst.iterrows()):
-            kind = "held out" if row["test"] else "training"
+            kind = "held out" if row["test"] else "rejected" if gone[i] else "training"
             values = {"d": d[i], "image": row["image_id"] + 1, "set": kind}
             index = Cell(
                 "\N{NO-BREAK SPACE}".join(map(str, hkl[i])).replace("-", "−"), DEFINITIONS["hkl"].text, header=True
@@ -161,6 +165,8 @@ def outliers(study, number_of=20):
             rows.append([index, *(number(k, values.get(k, row.get(k))) for k in OUTLIER_KEYS[1:])])
         beyond = int(np.sum(np.abs(z[np.isfinite(z)]) > 5))
         note = f"{beyond:,} of {len(z):,} observations are beyond |z| = 5."
+        if "rejected" in r.predictions:
+            note += f" {int(rejected(r.predictions).sum()):,} were rejected."
         section.tables.append(Table(r.name, [heading(key) for key in OUTLIER_KEYS], rows, note, folded=True))
     return section if section.tables else None
 

@@ -3,10 +3,17 @@
 import numpy as np
 import pandas as pd
 
-__all__ = ["corrected_sigma", "normalised_residuals", "outliers", "quantiles", "spread_by"]
+__all__ = ["corrected_sigma", "normalised_residuals", "outliers", "quantiles", "rejected", "spread_by"]
 
 # An observation that is most of its own prediction says nothing by agreeing with it.
 _LEAST_FREEDOM = 0.1
+
+
+def rejected(predictions):
+    """Which observations the merge left out as outliers, bool ``[M]``: none if it does not tell."""
+    if "rejected" not in predictions:
+        return np.zeros(len(predictions), dtype=bool)
+    return predictions["rejected"].to_numpy(bool)
 
 
 def corrected_sigma(predictions, learned):
@@ -51,13 +58,14 @@ def normalised_residuals(predictions, sigma):
 
         z = (Iobs − Ipred) / √(σ² ± SIGIpred²)
 
-    with + for observations that were held out. One that was trained on has drawn the prediction towards itself: for
-    normal errors the variance of its residual is *less* than σ² by that of the prediction, whatever the prior.
+    with + for observations that were held out or rejected. One that was trained on has drawn the prediction towards
+    itself: for normal errors the variance of its residual is *less* than σ² by that of the prediction, whatever the
+    prior.
 
     Parameters
     ----------
     predictions : DataFrame
-        Columns `Iobs`, `Ipred`, `SIGIpred`, `test`.
+        Columns `Iobs`, `Ipred`, `SIGIpred`, `test` and perhaps `rejected`.
     sigma : np.ndarray
         ``[M]``.
 
@@ -68,7 +76,8 @@ def normalised_residuals(predictions, sigma):
     """
     iobs, ipred, spread = (predictions[c].to_numpy(np.float64) for c in ("Iobs", "Ipred", "SIGIpred"))
     spread = np.nan_to_num(spread) ** 2
-    variance = sigma**2 + np.where(predictions["test"].to_numpy(bool), spread, -spread)
+    apart = predictions["test"].to_numpy(bool) | rejected(predictions)
+    variance = sigma**2 + np.where(apart, spread, -spread)
     usable = variance > _LEAST_FREEDOM * sigma**2
     return np.where(usable, (iobs - ipred) / np.sqrt(np.where(usable, variance, 1.0)), np.nan)
 

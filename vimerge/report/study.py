@@ -4,7 +4,7 @@ from functools import cached_property
 
 from vimerge.report.images import by_image
 from vimerge.report.pairs import pairs_of
-from vimerge.report.residuals import corrected_sigma, normalised_residuals
+from vimerge.report.residuals import corrected_sigma, normalised_residuals, rejected
 from vimerge.statistics import common_shells, merging_table
 
 __all__ = ["Study"]
@@ -61,8 +61,11 @@ class Study:
 
     @cached_property
     def by_image(self):
-        """Tables by image, a dict by name."""
-        return {r.name: by_image(r.predictions, self.residuals[r.name]) for r in self.predicted}
+        """Tables by image of what was not rejected, a dict by name."""
+        used = {r.name: ~rejected(r.predictions) for r in self.predicted}
+        return {
+            r.name: by_image(r.predictions[used[r.name]], self.residuals[r.name][used[r.name]]) for r in self.predicted
+        }
 
     @cached_property
     def pairs(self):

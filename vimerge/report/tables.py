@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vimerge.report.residuals import rejected
 from vimerge.statistics import overall_numbers, prediction_correlations
 
 __all__ = ["SHELL_COLUMNS", "overall", "shell_label"]
@@ -91,7 +92,7 @@ def _of_predictions(predictions, residuals):
             numbers[f"ccpred_test{suffix}"] = row[column]
     if residuals is not None:
         test = predictions["test"].to_numpy(bool)
-        for name, mask in (("train", ~test), ("test", test)):
+        for name, mask in (("train", ~test & ~rejected(predictions)), ("test", test)):
             z = residuals[mask]
             z = z[np.isfinite(z)]
             if len(z):

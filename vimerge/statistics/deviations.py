@@ -25,20 +25,17 @@ def normalised_deviations(predictions):
     Returns
     -------
     pandas.DataFrame
-        A row an observation: `d` (Å), `Ipred`, `test` (bool), `deviation`.
+        A row an observation: `d` (Å), `Ipred`, `test` (bool), `deviation`; NaN of outliers that the merge `rejected`.
     """
     iobs, sigma, ipred, sigipred = (
         predictions[name].to_numpy(np.float64) for name in ("Iobs", "SIGIobs", "Ipred", "SIGIpred")
     )
-    return pd.DataFrame(
-        {
-            "d": resolution(predictions),
-            "Ipred": ipred,
-            "test": predictions["test"].to_numpy(bool),
-            # The posterior of a point has no standard deviation.
-            "deviation": (iobs - ipred) / np.hypot(sigma, np.nan_to_num(sigipred)),
-        }
-    )
+    # The posterior of a point has no standard deviation.
+    deviation = (iobs - ipred) / np.hypot(sigma, np.nan_to_num(sigipred))
+    if "rejected" in predictions:
+        deviation[predictions["rejected"].to_numpy(bool)] = np.nan
+    test = predictions["test"].to_numpy(bool)
+    return pd.DataFrame({"d": resolution(predictions), "Ipred": ipred, "test": test, "deviation": deviation})
 
 
 def deviation_quantiles(deviation, points=101):

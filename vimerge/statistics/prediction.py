@@ -12,7 +12,8 @@ def prediction_correlations(predictions):
     Parameters
     ----------
     predictions : DataFrame
-        Columns `Iobs`, `SIGIobs`, `Ipred`, `test`, as in `predictions.mtz`.
+        Columns `Iobs`, `SIGIobs`, `Ipred`, `test`, as in `predictions.mtz`, and perhaps `rejected`: outliers, which are
+        in no training set.
 
     Returns
     -------
@@ -21,8 +22,9 @@ def prediction_correlations(predictions):
         1/SIGIobs²) and `spearman`.
     """
     test = predictions["test"].to_numpy(bool)
+    rejected = predictions["rejected"].to_numpy(bool) if "rejected" in predictions else np.zeros(len(test), bool)
     rows = {}
-    for name, mask in (("train", ~test), ("test", test)):
+    for name, mask in (("train", ~test & ~rejected), ("test", test)):
         if not mask.any():
             continue
         iobs, sigma, ipred = (predictions[c].to_numpy(np.float64)[mask] for c in ("Iobs", "SIGIobs", "Ipred"))

@@ -53,8 +53,8 @@ def merging_table(source, shells=10):
     -------
     pandas.DataFrame
         A row a shell (1 …) and "overall": the columns of `completeness`, `merging_r_factors` and
-        `half_dataset_correlations`, as far as the source tells them. Observations and multiplicities are of those
-        merged.
+        `half_dataset_correlations`, as far as the source tells them. Observations, multiplicities and R factors are
+        of what was merged, without what was held out or rejected.
 
     Raises
     ------

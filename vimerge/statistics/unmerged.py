@@ -47,7 +47,9 @@ def merging_r_factors(observations, shells=10, anomalous=False):
         R_merge = Σ_h Σ_i |I_i − ⟨I⟩| / Σ_h n_h ⟨I⟩,
 
     R_meas [1]_ with √(n_h/(n_h − 1)) and R_pim [2]_ with √(1/(n_h − 1)) before the inner sum of the numerator;
-    reflections observed once are left out. The σ-τ CC1/2 [3]_ is found from variances, without random halves.
+    reflections observed once are left out. Of a folder of results the observations are those that were merged, neither
+    held out nor rejected (see `scaled_observations`). The σ-τ CC1/2 [3]_ is found from variances, without random
+    halves.
 
     Parameters
     ----------
