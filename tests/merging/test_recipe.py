@@ -13,6 +13,7 @@ from vimerge.merging.job import PARTIALS
 from vimerge.merging.model import OBJECTIVES
 from vimerge.priors.wilson import FALLOFFS
 from vimerge.reflections import OptionError, Reflections
+from vimerge.scaling import MLP, Sum
 from vimerge.scaling.posteriors import POSTERIORS
 
 
@@ -139,3 +140,9 @@ def test_a_class_with_an_elbo_of_its_own_is_trained_by_it(reflections):
     recipe.train(model, reflections, epochs=1)
     assert called
     assert model.objective == "elbo"
+
+
+def test_each_image_has_a_scale_where_it_can_have_one(reflections, simulation):
+    assert isinstance(recipe.make_model(reflections).scaling, Sum)
+    without = Reflections.from_dataset(simulation.observations, metadata=["XDET", "YDET", "ROT"])
+    assert isinstance(recipe.make_model(without).scaling, MLP)

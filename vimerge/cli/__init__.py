@@ -5,11 +5,13 @@ import logging
 import os
 import sys
 
-from vimerge.cli import conventional, demo, deposit, devices, merge, report, simulate, stats
+from vimerge.cli import conventional, demo, deposit, devices, difference, merge, report, simulate, stats, sweep
 
 COMMANDS = {
     "merge": merge,
     "conventional": conventional,
+    "sweep": sweep,
+    "difference": difference,
     "stats": stats,
     "report": report,
     "deposit": deposit,

@@ -79,7 +79,7 @@ def add_arguments(parser):
     )
     model.add_argument("--error-model", choices=ERROR_MODELS, default="evans", help="evans learns SdFac, SdB, SdAdd")
     model.add_argument("--errors-per", choices=ERRORS_PER, help="whose error model it is (default: each image's)")
-    model.add_argument("--scaling", default="mlp", metavar="A+B", help="mlp, image, physical, or a sum (default: mlp)")
+    model.add_argument("--scaling", metavar="A+B", help="mlp, image, physical, or a sum (default: mlp+image)")
     model.add_argument("--scale-posterior", choices=SCALE_POSTERIORS, default="delta", help="q(Σ)")
     model.add_argument("--width", type=int, default=32, metavar="N", help="of the scaling network")
     model.add_argument("--depth", type=int, default=3, metavar="N", help="of the scaling network, in residual blocks")
@@ -109,42 +109,43 @@ def run(arguments):
         from vimerge.reflections import OptionError
 
         raise OptionError("A point has no moments to correct: leave out --correct-moments or take another --surrogate.")
+    if any(len(values) > 1 for _, (_, values) in arguments.correlate):
+        from vimerge.reflections import OptionError
 
-    def pick(*names):
-        return {name: options[name] for name in names}
+        raise OptionError("Give one correlation of two data sets; vimerge sweep compares several.")
 
     merge(
         arguments.output,
         quiet=options.get("quiet", False),
         correct_moments=options["correct_moments"],
         report=not options["no_report"],
-        free_flags=free_flags(arguments),
+        **job_options(arguments),
+    )
+
+
+def job_options(arguments):
+    """The fields of a `MergeJob` among the options."""
+    options = vars(arguments)
+
+    def pick(*names):
+        return {name: options[name] for name in names}
+
+    return {
         **inputs(arguments),
-        reading=pick(
+        "free_flags": free_flags(arguments),
+        "reading": pick(
             *("anomalous", "dmin", "space_group", "intensity_key", "uncertainty_key", "image_key", "metadata"),
             *("wavelength_key", "wavelength_min", "wavelength_max"),
         ),
-        modelling=pick(
-            *(
-                "surrogate",
-                "over",
-                "falloff",
-                "learn_falloff",
-                "reference",
-                "reference_column",
-                "likelihood",
-                "dof",
-                "learn_dof",
-                "error_model",
-                "errors_per",
-                "friedel_correlation",
-            ),
+        "modelling": pick(
+            *("surrogate", "over", "falloff", "learn_falloff", "reference", "reference_column", "friedel_correlation"),
+            *("likelihood", "dof", "learn_dof", "error_model", "errors_per"),
             *("scaling", "scale_posterior", "width", "depth", "scaling_from", "mc_samples"),
         )
-        | {"correlate": dict(arguments.correlate)},
-        training=pick("objective", "epochs", "batch_size", "learning_rate"),
+        | {"correlate": {child: (parent, values[0]) for child, (parent, values) in arguments.correlate}},
+        "training": pick("objective", "epochs", "batch_size", "learning_rate"),
         **pick("partials", "test_fraction", "half_datasets", "seed"),
-    )
+    }
 
 
 def inputs(arguments):
@@ -185,19 +186,19 @@ def operator(text):
 
 
 def correlation(text):
-    """Parse CHILD~PARENT=R."""
-    pair, equals, number = text.partition("=")
+    """Parse CHILD~PARENT=R, or with several correlations CHILD~PARENT=R,R."""
+    pair, equals, numbers = text.partition("=")
     child, tilde, parent = pair.partition("~")
     try:
-        value = float(number)
+        values = tuple(float(number) for number in numbers.split(","))
     except ValueError:
-        value = -1.0
-    if not (child and tilde and parent and equals and 0 <= value < 1):
+        values = (-1.0,)
+    if not (child and tilde and parent and equals and all(0 <= value < 1 for value in values)):
         raise argparse.ArgumentTypeError(f"{text!r} does not tie two data sets, such as on~off=0.99")
-    return child, (parent, value)
+    return child, (parent, values)
 
 
-def merge(output, quiet=False, correct_moments=False, report=True, **job):
+def merge(output, quiet=False, correct_moments=False, report=True, trained=None, finish=None, **job):
     """Run a `MergeJob` with a log and a progress bar, write its folder, and print a summary.
 
     Parameters
@@ -210,6 +211,10 @@ def merge(output, quiet=False, correct_moments=False, report=True, **job):
         Merge the moments of `vimerge.evidence.corrected_moments` in place of the surrogate's.
     report : bool
         Write `report.html` beside the results.
+    trained : callable, optional
+        See `merging.job.MergeJob.run`.
+    finish : callable, optional
+        Takes the result and the folder, writes more into it and returns the paths.
     **job
         Fields of `merging.job.MergeJob`.
 
@@ -232,10 +237,12 @@ def merge(output, quiet=False, correct_moments=False, report=True, **job):
     from vimerge.report.summary import summarize
 
     moments = _corrected if correct_moments else None
-    result = MergeJob(**job).run([] if quiet else [ProgressBar()], moments)
+    result = MergeJob(**job).run([] if quiet else [ProgressBar()], moments, trained)
     written = result.write(folder)
     for name, tables in result.datasets.items():
         log.info("%s%s", f"data set {name}: " if name else "", summarize(*tables))
+    if finish is not None:
+        written += finish(result, folder)
     if report:
         from vimerge.report.html import write_report
 

@@ -1,4 +1,7 @@
-"""Print statistics of merged, unmerged or half data sets: Table 1 as in papers, and a table by resolution shell."""
+"""Print statistics of merged, unmerged or half data sets: Table 1 as in papers, and a table by resolution shell.
+
+R factors of a folder of results are of what was merged, without held-out and rejected observations.
+"""
 
 import argparse
 import json

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vimerge.evidence.independent import check_independent
 from vimerge.evidence.monte_carlo import draw, no_nan
 from vimerge.evidence.pareto import psis
 from vimerge.merging.joint import CELLS, LogJoint
@@ -60,7 +61,8 @@ def corrected_moments(model, reflections, samples=2000, seed=0):
     Raises
     ------
     ValueError
-        If there are too few samples, or if the surrogate has no density for each reflection alone.
+        If there are too few samples, if the surrogate has no density for each reflection alone, or if the prior
+        correlates reflections.
 
     References
     ----------
@@ -70,6 +72,7 @@ def corrected_moments(model, reflections, samples=2000, seed=0):
     """
     if samples < 25:
         raise ValueError(f"The tail of the weights needs 25 samples or more to be seen, not {samples}.")
+    check_independent(model)
     joint, over = LogJoint(model, reflections), model.surrogate.over
     size, n_wide = max(1, CELLS // samples), int(WIDE * samples)
     wide = np.tan(np.pi * ((np.arange(n_wide) + 0.5) / n_wide - 0.5))[:, np.newaxis]

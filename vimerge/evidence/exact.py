@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vimerge.evidence.independent import check_independent
 from vimerge.evidence.kronrod import GAUSS_WEIGHTS, KRONROD_WEIGHTS, NODES
 from vimerge.merging.joint import LogJoint
 from vimerge.merging.start import moments_on_grid
@@ -53,11 +54,14 @@ def exact(model, reflections):
     ------
     ReflectionDataError
         If the reflections are not those of the model.
+    ValueError
+        If the prior correlates reflections.
 
     References
     ----------
     .. [1] Piessens, R., de Doncker-Kapenga, E., Überhuber, C. W. & Kahaner, D. K. (1983). QUADPACK. Springer.
     """
+    check_independent(model)
     joint = LogJoint(model, reflections)
     centre, width = moments_on_grid(joint)
     ids, low, high = _first_panels(centre, width, joint.highest)

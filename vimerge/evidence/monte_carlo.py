@@ -6,7 +6,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from vimerge.evidence.independent import check_independent
 from vimerge.merging.joint import CELLS, LogJoint
+from vimerge.merging.trees import correlated
 
 
 class Estimate(NamedTuple):
@@ -47,7 +49,7 @@ def draw(joint, refl_id, samples, seed):
     ----------
     joint : LogJoint
     refl_id : array, int [N]
-        Which reflections.
+        Which reflections; all of them, in order, if the prior correlates any.
     samples : int
         K, for each reflection.
     seed : tuple of two int
@@ -76,7 +78,15 @@ def draw(joint, refl_id, samples, seed):
             "of all of them together."
         )
     over = surrogate.over
-    return Draws(x, joint.log_likelihood(x, refl_id, over), joint.log_prior(x, refl_id, over), log_q)
+    prior = joint.model.prior
+    if not correlated(prior):
+        return Draws(x, joint.log_likelihood(x, refl_id, over), joint.log_prior(x, refl_id, over), log_q)
+    if len(refl_id) < joint.number:
+        raise ValueError("The prior correlates reflections: draw all of them, with their parents.")
+    # Given the parent's sample; what is given for roots makes no difference.
+    f_parent = (x if over == "amplitude" else np.sqrt(x))[:, prior.parents]
+    log_prior = prior.conditional(ids, f_parent.astype(np.float32), over).log_prob(x.astype(np.float32))
+    return Draws(x, joint.log_likelihood(x, refl_id, over), log_prior.numpy().astype(np.float64), log_q)
 
 
 def naive(model, reflections, samples=1000, seed=0):
@@ -99,6 +109,7 @@ def naive(model, reflections, samples=1000, seed=0):
     -------
     Estimate
     """
+    check_independent(model)
     joint = LogJoint(model, reflections)
     ids = np.arange(joint.number)
     prior = model.prior.distribution(tf.constant(ids, tf.int32))
@@ -114,7 +125,8 @@ def importance(model, reflections, samples=1000, seed=0):
 
         log p(I_h | Σ) ≥ E log (1/K) Σ_k p(I_h | F_k, Σ) p(F_k) / q(F_k),  F_k ~ q(F)
 
-    One sample gives the ELBO; more tighten it, to log p(I) in the limit.
+    One sample gives the ELBO; more tighten it, to log p(I) in the limit. Where the prior correlates reflections the
+    weights are those of a whole tree of them, whose bound is at its root; others have zero.
 
     Parameters
     ----------
@@ -138,14 +150,29 @@ def importance(model, reflections, samples=1000, seed=0):
     joint = LogJoint(model, reflections)
     mean = _LogMean(joint.number)
     for number, size in _chunks(samples, joint.number):
-        mean.add(draw(joint, np.arange(joint.number), size, (seed, number)).log_weight)
+        mean.add(_of_trees(model.prior, draw(joint, np.arange(joint.number), size, (seed, number)).log_weight))
     return mean.result()
+
+
+def _of_trees(prior, log_weight):
+    """The sums over each tree at its root, and zero elsewhere, of [K, R]."""
+    if not correlated(prior):
+        return log_weight
+    parents, root = np.asarray(prior.parents), np.arange(len(prior.parents))
+    while np.any(above := parents[root] >= 0):
+        root = np.where(above, parents[root], root)
+    total = np.zeros_like(log_weight)
+    np.add.at(total, (slice(None), root), log_weight)
+    return total
 
 
 def elbo(model, reflections, samples=1000, seed=0):
     """The evidence lower bound of each reflection, as it is trained but with the mean scales.
 
         ELBO_h = E_q [ Σ_i log p(I_i | Σ_i F², σ_i) ] − KL[q(F) || p(F)]
+
+    Where the prior correlates reflections p(F) is that given the parent's F, and the mean is over its q as well: the
+    sum is the bound of all of them.
 
     Both terms are averaged over the same samples, even where the divergence has a closed form: the closer q is to the
     posterior the less their sum varies from one sample to the next, and it is exact where q is the posterior.

@@ -1,6 +1,7 @@
 """Trees of correlated amplitudes, and the passing of messages along their branches."""
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +83,7 @@ class Forest:
         """Slices of whole trees, of about so many reflections each."""
         starts = np.searchsorted(self.tree, self.tree)
         edges = np.flatnonzero(np.diff(starts // size, prepend=-1, append=-1))
-        return [slice(*edge) for edge in zip(edges[:-1], edges[1:], strict=True)]
+        return [slice(*edge) for edge in pairwise(edges)]
 
     @property
     def levels(self):

@@ -80,7 +80,7 @@ class MergeJob:
     free_flags: dict | None = None
     seed: int = 0
 
-    def run(self, callbacks=(), moments=None):
+    def run(self, callbacks=(), moments=None, trained=None):
         """Read, train and merge.
 
         Parameters
@@ -90,6 +90,8 @@ class MergeJob:
         moments : callable, optional
             Takes the trained model and the training set, and gives the moments F, SIGF, I, SIGI to merge, such as
             `vimerge.evidence.corrected_moments`; those of the surrogate by default.
+        trained : callable, optional
+            Takes the trained model, the training set and the observations that were held out before they are merged.
 
         Returns
         -------
@@ -106,6 +108,8 @@ class MergeJob:
         begun = time.process_time()
         history = recipe.train(model, train, test, **self.training, seed=self.seed, callbacks=callbacks)
         training = time.process_time() - begun
+        if trained is not None:
+            trained(model, train, test)
         if skipped := int(history["skipped"].sum()):
             log.warning("%d steps were skipped because their gradient was not finite.", skipped)
         predictions = results.predictions_by_dataset(reflections, results.predict(model, reflections), held_out)

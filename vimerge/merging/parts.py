@@ -81,6 +81,8 @@ def make_scaling(reflections, names, *, width, depth, posterior):
         "image": lambda: ImageScale(keys, reflections.n_images, posterior=posterior),
         "physical": lambda: physical(reflections, posterior=posterior),
     }
+    if names is None:
+        names = "mlp+image" if "dHKL" in keys and reflections.n_images > 1 else "mlp"
     parts = names.split("+")
     for name in parts:
         if name not in makers:
@@ -97,7 +99,6 @@ def make_prior(
     column=None,
     *,
     correlate=None,
-    reindex=None,
     friedel_correlation=None,
 ):
     """Make Wilson's prior, or one about reference amplitudes, other data sets' or those of Friedel mates."""
@@ -114,15 +115,15 @@ def make_prior(
     if friedel_correlation is not None:
         return priors.MultivariateWilson.friedel(asu, friedel_correlation, falloff=falloff)
     if correlate:
-        return _correlated(asu, correlate, reindex, falloff)
+        return _correlated(asu, correlate, falloff)
     return priors.Wilson(asu, falloff)
 
 
-def _correlated(asu, correlate, reindex, falloff):
+def _correlated(asu, correlate, falloff):
     if not isinstance(asu, JoinedASU):
         raise ValueError("There is one data set, and nothing to correlate it with: read several as data sets apart.")
     tree = {child: parent for child, (parent, _) in correlate.items()}
-    parents = dataset_parents(asu, tree, {name: op for name, op in (reindex or {}).items() if name in tree})
+    parents = dataset_parents(asu, tree)
     correlation = np.zeros(len(asu), np.float32)
     for child, (_, r) in correlate.items():
         correlation[asu.slice_of(child)] = r

@@ -46,7 +46,7 @@ def make_model(
     learn_dof=True,
     error_model="evans",
     errors_per=None,
-    scaling="mlp",
+    scaling=None,
     scale_posterior="delta",
     width=32,
     depth=3,
@@ -90,8 +90,10 @@ def make_model(
     errors_per : {"dataset", "file", "image"}, optional
         Whether each file or image has an error model of its own, drawn towards those of the others. By default each
         image has, if the error model is "evans" or "xds".
-    scaling : str
-        The scaling model: "mlp", "image" or "physical", or several of them joined by "+", whose logarithms add up.
+    scaling : str, optional
+        The scaling model: "mlp", "image" or "physical", or several of them joined by "+", whose logarithms add up. By
+        default "mlp+image", a network and a scale and B factor for each image, or "mlp" if there is one image or no
+        dHKL among the metadata.
     scale_posterior : {"delta", "log-normal", "gamma", "folded-normal"}
         The family of q(Σ).
     width, depth : int

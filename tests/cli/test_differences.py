@@ -1,0 +1,70 @@
+"""Sweeps over correlations and differences of data sets, from the command line."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import reciprocalspaceship as rs
+
+from vimerge.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A pump-probe pair of small Laue data sets, with models and the truth."""
+    from vimerge.simulation import simulate_pair
+
+    folder = tmp_path_factory.mktemp("pair")
+    pair = simulate_pair(cell=(26.0, 30.0, 34.0, 90.0, 90.0, 90.0), dmin=2.2, images=16, step=11.0, seed=3)
+    pair.write(str(folder / "x.mtz"))
+    return folder
+
+
+def files(folder):
+    return [f"--dataset=off={folder / 'x_off.mtz'}", f"--dataset=on={folder / 'x_on.mtz'}"]
+
+
+FAST = ["--wavelength-key=Wavelength", "--epochs=4", "--batch-size=3000", "--seed=1", "--no-report", "--quiet"]
+
+
+def test_a_difference_has_a_map_whose_peaks_are_at_the_atoms_that_moved(folder, tmp_path):
+    model = folder / "x_off.pdb"
+    options = ["--phases", str(model), "--correlate=on~off=0.9", "--half-datasets=0", "-o", str(tmp_path)]
+    assert main(["difference", *files(folder), *FAST, *options]) == 0
+    table = rs.read_mtz(str(tmp_path / "difference.mtz"))
+    assert {"DF", "SIGDF", "F_off", "F_on", "DELFWT", "PHDELWT", "PHIC", "FOM", "W"} <= set(table.columns)
+    truth = rs.read_mtz(str(folder / "x_truth.mtz"))
+    both = table.join(truth, how="inner").dropna()
+    true = both["F_ON"].astype(float) - both["F_OFF"].astype(float)
+    assert np.corrcoef(both["DF"].astype(float), true)[0, 1] > 0.5
+    peaks = pd.read_csv(tmp_path / "peaks.csv")
+    assert {"height", "residue", "atom", "distance"} <= set(peaks.columns)
+    # The merged files say the same.
+    again = tmp_path / "again"
+    merged = [str(tmp_path / f"merged_{name}.mtz") for name in ("off", "on")]
+    assert main(["difference", *merged, "--phases", str(model), "--ccp4", "-o", str(again)]) == 0
+    assert {"difference.mtz", "peaks.csv", "difference.ccp4"} == {path.name for path in again.iterdir()}
+
+
+def test_a_sweep_merges_with_what_held_out_observations_choose(folder, tmp_path):
+    options = ["--correlate=on~off=0.5,0.99", "--test-fraction=0.2", "--half-datasets=0", "-o", str(tmp_path)]
+    assert main(["sweep", *files(folder), *FAST, *options]) == 0
+    table = pd.read_csv(tmp_path / "sweep.csv", index_col=0)
+    assert table.index.tolist() == [0.0, 0.5, 0.99]
+    # The two crystals differ little.
+    assert table["log_predictive"].idxmax() == 0.99
+    assert table["log_evidence"].idxmax() == 0.99
+    assert {"sweep.svg", "merged_on.mtz", "model.keras"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["difference", "a.mtz"], "not of 1"),
+        (["difference", "a.mtz", "b.mtz", "--around", "A/1"], "give --phases"),
+        (["sweep", "a.mtz", "b.mtz", "--separate"], "correlations to compare"),
+        (["merge", "a.mtz", "b.mtz", "--separate", "--correlate", "b~a=0.9,0.99"], "Give one correlation"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(arguments, message, tmp_path, capsys):
+    assert main([*arguments, "-o", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
