@@ -49,7 +49,7 @@ def test_the_merged_file_has_the_promised_columns(folder):
     merged = rs.read_mtz(str(folder / "merged.mtz"))
     single = ["F", "SIGF", "I", "SIGI", "N"]
     friedel = ["F(+)", "SIGF(+)", "F(-)", "SIGF(-)", "I(+)", "SIGI(+)", "I(-)", "SIGI(-)", "N(+)", "N(-)"]
-    assert list(merged.columns) == single + friedel
+    assert list(merged.columns) == [*single, *friedel, "DANO", "SIGDANO"]
     assert (merged[["F", "SIGF", "I", "SIGI"]].to_numpy() > 0).all()
 
 

@@ -30,8 +30,8 @@ def test_merged_amplitudes_agree_with_the_truth(folder, simulation):
     merged = rs.read_mtz(str(folder / "merged.mtz"))
     single = ["F", "SIGF", "I", "SIGI", "N"]
     friedel = ["F(+)", "SIGF(+)", "F(-)", "SIGF(-)", "I(+)", "SIGI(+)", "I(-)", "SIGI(-)", "N(+)", "N(-)"]
-    assert list(merged.columns) == single + friedel
-    assert list(merged.dtypes.map(lambda t: t.mtztype)) == list("FQJQIGLGLKMKMII")
+    assert list(merged.columns) == [*single, *friedel, "DANO", "SIGDANO"]
+    assert list(merged.dtypes.map(lambda t: t.mtztype)) == list("FQJQIGLGLKMKMIIDQ")
     assert rs.utils.in_asu(merged.get_hkls(), merged.spacegroup).all()
     assert (merged[["F", "SIGF", "SIGI"]].to_numpy(float) > 0).all()
     both = merged.join(simulation.truth, rsuffix="_true")

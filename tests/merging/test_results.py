@@ -10,6 +10,7 @@ from vimerge.reflections import Reflections
 
 MEAN = ["F", "SIGF", "I", "SIGI", "N"]
 FRIEDEL = ["F(+)", "SIGF(+)", "F(-)", "SIGF(-)", "I(+)", "SIGI(+)", "I(-)", "SIGI(-)", "N(+)", "N(-)"]
+DANO = ["DANO", "SIGDANO"]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_columns_without_friedel_mates(together, make_model):
 
 
 def test_columns_with_friedel_mates(merged):
-    assert list(merged.columns) == MEAN + FRIEDEL
+    assert list(merged.columns) == MEAN + FRIEDEL + DANO
     assert types(merged) == "FQJQI" + "GLGLKMKMII"
     assert merged.index.is_unique
     assert merged.index.is_monotonic_increasing

@@ -4,7 +4,7 @@ import numpy as np
 
 from vimerge.conventional.amplitudes import french_wilson
 from vimerge.conventional.merging import merge_observations
-from vimerge.reflections.tables import AMPLITUDE, FRIEDEL, friedel_pairs, make_table
+from vimerge.reflections.tables import AMPLITUDE, ANOMALOUS, FRIEDEL, anomalous_difference, friedel_pairs, make_table
 
 __all__ = ["AMPLITUDE", "FRIEDEL", "merged_table", "predictions_table"]
 
@@ -32,7 +32,7 @@ def merged_table(reflections, sigma, scale, use, robust="none", internal=True):
     rs.DataSet
         Indexed by H, K, L in the asymmetric unit: F, SIGF, I, SIGI, N. I and SIGI are the weighted mean, which may be
         negative, and F and SIGF French & Wilson's. With Friedel mates apart these are of both together, and
-        F(+) … N(-) of each; a mate that was not observed is NaN.
+        F(+) … N(-) of each, DANO their difference; a mate that was not observed is NaN.
     """
     asu = reflections.asu
     apart = _merge(asu, reflections, reflections.refl_id, len(asu), sigma, scale, use, robust, internal)
@@ -53,7 +53,8 @@ def merged_table(reflections, sigma, scale, use, robust="none", internal=True):
             columns[f"{name}({sign})"] = np.where(there, value[ids], missing)
     keep = both["N"] > 0
     columns = {name: value[keep] for name, value in columns.items()}
-    return make_table(hkl[keep], columns, AMPLITUDE | FRIEDEL, asu.cell, asu.spacegroup)
+    columns |= anomalous_difference(columns, (plus == minus)[keep])
+    return make_table(hkl[keep], columns, AMPLITUDE | FRIEDEL | ANOMALOUS, asu.cell, asu.spacegroup)
 
 
 def _merge(asu, reflections, group, n_groups, sigma, scale, use, robust, internal, hkl=None):

@@ -130,6 +130,8 @@ def log_density(alpha, x):
     is_large, small, large = _split(alpha)
     direct = (small - 1.0) * tf.math.log(x) - x - tf.math.lgamma(small)
     # With x = α(1 + e): α log x - x - α log α + α = -α (e - log1p(e)), which is about -α e²/2.
+    # Elsewhere any x will do whose logarithms have gradients: that of an unused infinity would be NaN.
+    x = tf.where(is_large, x, large)
     e = (x - large) / large
     series = 0.5 * tf.math.log(large / (2.0 * math.pi)) - _odd_series(_STIRLING, large)
     series += -large * log1p_remainder(e) - tf.math.log(x)

@@ -3,9 +3,11 @@
 # The recipe imports every family, so that Keras knows all their members when it loads a model.
 from vimerge.merging import crossvalidation, recipe, results
 from vimerge.merging.callbacks import ConditionSurrogate, NonFiniteGradientError, NonFiniteGuard, ProgressBar
+from vimerge.merging.differences import anomalous_differences, differences
 from vimerge.merging.elbo import ELBO
 from vimerge.merging.model import VariationalMergingModel
 from vimerge.merging.seed import set_seed
+from vimerge.merging.trees import TreePosterior, posterior_of_trees
 
 __all__ = [
     "ELBO",
@@ -13,8 +15,12 @@ __all__ = [
     "NonFiniteGradientError",
     "NonFiniteGuard",
     "ProgressBar",
+    "TreePosterior",
     "VariationalMergingModel",
+    "anomalous_differences",
     "crossvalidation",
+    "differences",
+    "posterior_of_trees",
     "recipe",
     "results",
     "set_seed",

@@ -11,6 +11,7 @@ import pandas as pd
 import reciprocalspaceship as rs
 
 from vimerge.merging import crossvalidation, recipe, results
+from vimerge.merging.differences import anomalous_differences
 from vimerge.merging.model import VariationalMergingModel
 from vimerge.merging.parts import model_file
 from vimerge.merging.seed import set_seed
@@ -115,6 +116,11 @@ class MergeJob:
         predictions = results.predictions_by_dataset(reflections, results.predict(model, reflections), held_out)
         found = model.surrogate.moments() if moments is None else moments(model, train)
         merged = results.merged_by_dataset(model.asu, found, train.multiplicity)
+        if model.correlated and model.asu.anomalous:
+            # The mates are not independent of each other.
+            for name, table in merged.items():
+                exact = anomalous_differences(model, train, name or None)
+                merged[name] = table.assign(**{key: exact[key] for key in ("DANO", "SIGDANO")})
         if self.free_flags is not None:
             merged = {name: add_free_flags(table, **self.free_flags, seed=self.seed) for name, table in merged.items()}
         halves = {}

@@ -17,6 +17,20 @@ class Others(NamedTuple):
     variance: np.ndarray  # float64 [N]
 
 
+# Predictions whose scales are worked out at once: a network's hidden units are many times its metadata.
+ROWS = 1 << 17
+
+
+def mean_scales(model, batch):
+    """Mean scale of each prediction of a large batch, float32 [N], worked out piece by piece."""
+    of_predictions = {name: batch[name] for name in ("refl_id", "image_id", "metadata", "kl_share")}
+    pieces = [
+        model.scaling({name: values[first : first + ROWS] for name, values in of_predictions.items()})
+        for first in range(0, len(batch["refl_id"]), ROWS)
+    ]
+    return tf.concat(pieces, 0)
+
+
 def other_harmonics(model, reflections, mean, sd):
     """What the other harmonics of each prediction's observation add to its own.
 
@@ -33,7 +47,7 @@ def other_harmonics(model, reflections, mean, sd):
     -------
     Others
     """
-    scale = model.scaling(next(iter(reflections.dataset(shuffle=False)))).numpy().astype(np.float64)
+    scale = mean_scales(model, next(iter(reflections.dataset(shuffle=False)))).numpy().astype(np.float64)
     of, refl_id = reflections.harmonic_id, reflections.refl_id
 
     def add_others(own):
@@ -85,7 +99,7 @@ class LogJoint:
         highest = 10.0 * np.sqrt(model.prior(tf.range(self.number)).numpy().astype(np.float64))
         if len(reflections):
             batch = next(iter(reflections.dataset(shuffle=False)))
-            scale, iobs = model.scaling(batch), reflections.iobs.astype(np.float64)
+            scale, iobs = mean_scales(model, batch), reflections.iobs.astype(np.float64)
             if len(batch["refl_id"]) != len(iobs):
                 if others is None:
                     raise ReflectionDataError(

@@ -11,6 +11,7 @@ from vimerge.distributions import kl_divergence
 from vimerge.merging.callbacks import NonFiniteGuard
 from vimerge.merging.collapsed import collapsed_elbo
 from vimerge.merging.elbo import ELBO
+from vimerge.merging.joint import mean_scales
 from vimerge.merging.start import conditional_moments, conventional_moments, single_harmonics, without_lorentz
 from vimerge.merging.trees import correlated, posterior_of_trees
 from vimerge.reflections.errors import ReflectionDataError
@@ -314,7 +315,7 @@ class VariationalMergingModel(keras.Model):
 
     def _scaled(self, reflections):
         # Far from what it was trained on, a network's scale may underflow.
-        scale = np.maximum(self.scaling(next(iter(reflections.dataset(shuffle=False)))).numpy(), 1e-30)
+        scale = np.maximum(mean_scales(self, next(iter(reflections.dataset(shuffle=False)))).numpy(), 1e-30)
         return replace(reflections, iobs=reflections.iobs / scale, sigiobs=reflections.sigiobs / scale)
 
     def condition(self, reflections):
@@ -367,13 +368,15 @@ class VariationalMergingModel(keras.Model):
         Returns
         -------
         rs.DataSet
-            `F SIGF I SIGI N`, and with Friedel mates apart the columns of each; see `merging.results.merged`.
+            `F SIGF I SIGI N`, and with Friedel mates apart the columns of each; see `merging.results.merged`. Of
+            several data sets a dict of them, by name.
         """
-        from vimerge.merging.results import merged
+        from vimerge.merging.results import merged_by_dataset
 
         self.check(reflections)
         moments = self.surrogate.moments() if moments is None else moments
-        return merged(self.asu, moments, reflections.multiplicity)
+        tables = merged_by_dataset(self.asu, moments, reflections.multiplicity)
+        return tables.get("", tables)
 
     def parameters(self):
         """Learned numbers that have names, a dict by part of the model of dicts by name.

@@ -4,7 +4,7 @@ import numpy as np
 
 from vimerge.distributions import Moments
 from vimerge.reflections import JoinedASU
-from vimerge.reflections.tables import AMPLITUDE, FRIEDEL, friedel_pairs, make_table
+from vimerge.reflections.tables import AMPLITUDE, ANOMALOUS, FRIEDEL, anomalous_difference, friedel_pairs, make_table
 
 # Where and when an observation was made, for maps of the scale and of residuals.
 WHERE = ("ROT", "XDET", "YDET")
@@ -25,7 +25,8 @@ def merged(asu, moments, multiplicity):
     -------
     rs.DataSet
         Indexed by H, K, L in the asymmetric unit: F, SIGF, I, SIGI, N. With Friedel mates apart these are of the mean
-        of both, weighted by inverse variance, and F(+) … N(-) are of each; a mate that was not observed is NaN. So is
+        of both, weighted by inverse variance, F(+) … N(-) are of each, and DANO is F(+) − F(−), its SIGDANO that of
+        independent mates; a mate that was not observed is NaN. So is
         the standard deviation of a point estimate, which has none.
     """
     moments = {name: np.asarray(getattr(moments, name), np.float64) for name in Moments._fields}
@@ -50,7 +51,8 @@ def merged(asu, moments, multiplicity):
     for i, sign in enumerate("+-"):
         columns |= {f"{name}({sign})": value[i] for name, value in values.items()}
         columns[f"N({sign})"] = number[i]
-    return make_table(hkl, columns, AMPLITUDE | FRIEDEL, asu.cell, asu.spacegroup)
+    columns |= anomalous_difference(columns, plus == minus)
+    return make_table(hkl, columns, AMPLITUDE | FRIEDEL | ANOMALOUS, asu.cell, asu.spacegroup)
 
 
 def merged_by_dataset(asu, moments, multiplicity):

@@ -7,7 +7,16 @@ import platform
 import numpy as np
 import reciprocalspaceship as rs
 
-__all__ = ["AMPLITUDE", "FRIEDEL", "file_digest", "friedel_pairs", "make_table", "versions"]
+__all__ = [
+    "AMPLITUDE",
+    "ANOMALOUS",
+    "FRIEDEL",
+    "anomalous_difference",
+    "file_digest",
+    "friedel_pairs",
+    "make_table",
+    "versions",
+]
 
 AMPLITUDE = {"F": "F", "SIGF": "Q", "I": "J", "SIGI": "Q", "N": "I"}
 # In the order that PHENIX and REFMAC expect.
@@ -23,6 +32,29 @@ FRIEDEL = {
     "N(+)": "I",
     "N(-)": "I",
 }
+# F(+) less F(-), as phasing programs read it.
+ANOMALOUS = {"DANO": "D", "SIGDANO": "Q"}
+
+
+def anomalous_difference(columns, centric):
+    """
+    Work out DANO and its standard deviation from both Friedel mates, taken to be independent.
+
+    Parameters
+    ----------
+    columns : dict of str to np.ndarray
+        F(+), SIGF(+), F(-) and SIGF(-), ``[R]`` each, NaN where there is none.
+    centric : np.ndarray
+        ``[R]`` bool: reflections that have no mate; their DANO is NaN.
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        DANO and SIGDANO.
+    """
+    difference = np.where(centric, np.nan, columns["F(+)"] - columns["F(-)"])
+    sd = np.hypot(columns["SIGF(+)"], columns["SIGF(-)"])
+    return {"DANO": difference, "SIGDANO": np.where(np.isfinite(difference), sd, np.nan)}
 
 
 def friedel_pairs(asu):
