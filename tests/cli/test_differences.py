@@ -42,7 +42,7 @@ def test_a_difference_has_a_map_whose_peaks_are_at_the_atoms_that_moved(folder, 
     again = tmp_path / "again"
     merged = [str(tmp_path / f"merged_{name}.mtz") for name in ("off", "on")]
     assert main(["difference", *merged, "--phases", str(model), "--ccp4", "-o", str(again)]) == 0
-    assert {"difference.mtz", "peaks.csv", "difference.ccp4"} == {path.name for path in again.iterdir()}
+    assert {"difference.mtz", "peaks.csv", "difference.ccp4", "log.txt"} == {path.name for path in again.iterdir()}
 
 
 def test_a_sweep_merges_with_what_held_out_observations_choose(folder, tmp_path):

@@ -1,7 +1,6 @@
 """`python -m vimerge.cli`."""
 
-import sys
+from vimerge.cli import command
 
-from vimerge.cli import main
-
-sys.exit(main())
+if __name__ == "__main__":
+    command()

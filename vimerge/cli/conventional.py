@@ -3,7 +3,6 @@
 import argparse
 import logging
 import os
-from pathlib import Path
 
 from vimerge.cli import options
 
@@ -17,15 +16,7 @@ ROBUST = ("none", "huber", "tukey")
 def add_arguments(parser):
     """Describe the options of `vimerge conventional`."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="unmerged reflections (MTZ)")
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the results")
-
-    data = parser.add_argument_group("data")
-    data.add_argument("--anomalous", action="store_true", help="keep Friedel mates apart")
-    data.add_argument("--dmin", type=float, metavar="Å", help="high-resolution limit (default: all)")
-    data.add_argument("--space-group", metavar="NAME", help="in place of the files' own")
-    data.add_argument("--intensity-key", metavar="COLUMN", help="intensities (default: found by type; IPR of several)")
-    data.add_argument("--uncertainty-key", metavar="COLUMN", help="their sigmas (default: found by name)")
-    data.add_argument("--image-key", metavar="COLUMN", help="image numbers (default: found by type)")
+    data = options.add_data(parser)
     data.add_argument(
         "--wavelength-key",
         metavar="COLUMN",
@@ -79,12 +70,7 @@ def run(arguments):
     """Run `vimerge conventional`."""
     # The matrices are small, and threads that wait for each other cost more than they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    log = logging.getLogger("vimerge")
-    to_file = logging.FileHandler(folder / "log.txt", mode="w", encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(to_file)
+    folder, log = options.open_folder(arguments.output), logging.getLogger("vimerge")
 
     from vimerge.conventional import ConventionalJob, ModelOptions, ScalingOptions
     from vimerge.report.summary import summarize

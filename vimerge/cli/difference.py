@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from vimerge.cli import merge
+from vimerge.cli.options import open_folder
 
 HELP = "differences of two data sets, with a map"
 
@@ -13,6 +14,8 @@ WEIGHTS = ("shrinkage", "q", "none")
 def add_arguments(parser):
     """Describe the options of `vimerge difference`: those of a map, and those of `vimerge merge`."""
     merge.add_arguments(parser)
+    # A difference is noisy enough with all that was measured.
+    parser.set_defaults(test_fraction=0.0)
     maps = parser.add_argument_group(
         "difference",
         "Of two unmerged files, the second less the first; they are merged first. Of two merged files (MTZ with F and "
@@ -44,8 +47,7 @@ def run(arguments):
 def _of_merged_files(arguments, names):
     from vimerge.statistics import difference_table, read_amplitudes
 
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = open_folder(arguments.output)
     names = names if len(set(names)) == 2 else ["off", "on"]
     table = difference_table(*(read_amplitudes(path) for path in arguments.files), names)
     written = _write(table, folder, arguments, tied=False)

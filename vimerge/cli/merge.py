@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from vimerge.cli.options import add_free_flags, free_flags
+from vimerge.cli.options import add_data, add_free_flags, free_flags, open_folder
 from vimerge.cli.quiet import import_tensorflow
 
 HELP = "scale and merge unmerged reflections"
@@ -24,15 +24,7 @@ OBJECTIVES = ("elbo", "collapsed")
 def add_arguments(parser):
     """Describe the options of `vimerge merge`."""
     parser.add_argument("files", nargs="*", metavar="FILE", help="unmerged reflections (MTZ)")
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the results")
-
-    data = parser.add_argument_group("data")
-    data.add_argument("--anomalous", action="store_true", help="keep Friedel mates apart")
-    data.add_argument("--dmin", type=float, metavar="Å", help="high-resolution limit (default: all)")
-    data.add_argument("--space-group", metavar="NAME", help="in place of the files' own")
-    data.add_argument("--intensity-key", metavar="COLUMN", help="intensities (default: found by type)")
-    data.add_argument("--uncertainty-key", metavar="COLUMN", help="their sigmas (default: found by name)")
-    data.add_argument("--image-key", metavar="COLUMN", help="image numbers (default: found by type)")
+    data = add_data(parser)
     data.add_argument(
         "--metadata",
         metavar="A,B,…",
@@ -222,12 +214,7 @@ def merge(output, quiet=False, correct_moments=False, report=True, trained=None,
     -------
     MergeResult
     """
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
-    log = logging.getLogger("vimerge")
-    to_file = logging.FileHandler(folder / "log.txt", mode="w", encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(to_file)
+    folder, log = open_folder(output), logging.getLogger("vimerge")
     if not quiet:
         print("loading TensorFlow …", end="\r", file=sys.stderr, flush=True)
     import_tensorflow()
