@@ -50,7 +50,7 @@ def test_columns_without_friedel_mates(together, make_model):
 
 def test_columns_with_friedel_mates(merged):
     assert list(merged.columns) == MEAN + FRIEDEL + DANO
-    assert types(merged) == "FQJQI" + "GLGLKMKMII"
+    assert types(merged) == "FQJQI" + "GLGLKMKMII" + "DQ"
     assert merged.index.is_unique
     assert merged.index.is_monotonic_increasing
 

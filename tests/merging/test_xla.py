@@ -11,17 +11,13 @@ from vimerge.merging.collapsed import collapsed_elbo
 SCALINGS = {
     "mlp": lambda r: scaling.MLP(r.metadata_keys, width=8, depth=1),
     "physical": scaling.physical,
-    "image": lambda r: scaling.ImageScale(r.metadata_keys, r.n_images, posterior="log-normal"),
+    "image": lambda r: scaling.ImageScale(r.metadata_keys, r.n_images),
 }
 # The default of each part, and each of the others once.
 MODELS = {
-    "french-wilson": (
-        surrogates.FrenchWilson,
-        lambda errors: likelihoods.StudentT(learn_dof=True, error_model=errors),
-        "mlp",
-    ),
-    "gamma": (surrogates.Gamma, lambda errors: likelihoods.Normal(errors), "physical"),
-    "rice": (surrogates.RiceWoolfson, lambda errors: likelihoods.ContaminatedNormal(error_model=errors), "image"),
+    "french-wilson": (surrogates.FrenchWilson, lambda **errors: likelihoods.StudentT(learn_dof=True, **errors), "mlp"),
+    "gamma": (surrogates.Gamma, likelihoods.Normal, "physical"),
+    "rice": (surrogates.RiceWoolfson, likelihoods.ContaminatedNormal, "image"),
 }
 
 

@@ -1,6 +1,7 @@
 """The notebooks run from start to end."""
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -30,6 +31,37 @@ def test_the_notebook_runs(path):
         assert min(amplitudes) > 0.99
         assert min(differences) > 0.8
         assert scales[0] < 2.0
+    if path.stem == "time_resolved_laue":
+        overlaps = numbers(next(text for text in results if "observations of several harmonics" in text))
+        assert overlaps["observations of several harmonics"][0] > 100
+        cc_half = numbers(next(text for text in results if text.split()[:2] == ["off", "on"]))
+        truth = numbers(next(text for text in results if "weighted CC" in text))
+        heading, *_ = around = next(text for text in results if "maximum_atom" in text).splitlines()
+        best = f"{float(heading.split()[-1]):.4f}"
+        # Columns of the truth: CC, weighted CC, rms error, and what is inside the intervals.
+        assert truth[best][0] > truth["0.0000"][0] + 0.05
+        assert truth[best][3:] == pytest.approx([0.5, 0.683, 0.954], abs=0.06)
+        # Too high a correlation: halves agree as well as they do with the right one, and the differences are wrong.
+        assert all(one > other for one, other in zip(cc_half["0.9998"], cc_half["0.0000"], strict=True))
+        assert cc_half["0.9998"] == pytest.approx(cc_half["0.9900"], abs=0.005)
+        assert truth["0.9998"][0] < truth[best][0] - 0.05
+        assert truth["0.9998"][3] < 0.3
+        rms = next(line for line in around if line.startswith("rms"))
+        assert min(map(float, rms.split()[1:])) > 5
+        peaks = next(text for text in results if "near" in text).splitlines()[2:]
+        assert [line.split()[-1] for line in peaks[:6]] == 6 * ["True"]
+
+
+def numbers(table):
+    """The rows of a printed table whose cells are all numbers, by their names."""
+    rows = {}
+    for line in table.splitlines():
+        words = re.split(r"\s{2,}", line.strip())
+        try:
+            rows[words[0]] = [float(word) for word in words[1:]]
+        except ValueError:
+            continue
+    return rows
 
 
 def texts(cell):
