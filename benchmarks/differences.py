@@ -17,13 +17,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-CORRELATIONS = (0.0, 0.9, 0.99, 0.995, 0.997, 0.998, 0.999, 0.9998)
+CORRELATIONS = (0.0, 0.9, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999, 0.9998)
 DRAWN_WITH = 0.998
 HELD_OUT = 0.05
 FALLOFF_DEGREE = 4
 LEVELS = (0.5, 0.683, 0.954)
 WAVELENGTH = "Wavelength"
-CONVENTIONAL = "conventional"
+CONVENTIONAL, SHELLS = "conventional", "by shell"
+R_SHELLS = 5
 KINDS = {
     "moved": "Laue pump–probe pair: twelve atoms move by 1.5 Å in 30 % of the cells",
     "drawn": f"Laue pair drawn from the correlated prior, r = {DRAWN_WITH}",
@@ -141,6 +142,26 @@ def trained(reflections, seed, **prior):
     return model, train, test
 
 
+def best_by_shell(model, train):
+    """r of each reflection, [R]: in each shell of resolution the one of most evidence, by a parabola through three.
+
+    Evidence adds up over trees, so that that of a shell is the sum over its trees.
+    """
+    from vimerge.merging.trees import posterior_of_trees
+
+    tried = np.array(CORRELATIONS[1:])
+    evidence = np.stack([posterior_of_trees(model, train, r).log_evidence for r in tried])
+    edges = np.quantile(model.asu.s2, np.linspace(0, 1, R_SHELLS + 1)[1:-1])
+    shell, x = np.digitize(model.asu.s2, edges), np.log(1.0 - tried)
+    of_shell = np.empty(R_SHELLS)
+    for i in range(R_SHELLS):
+        total = evidence[:, shell == i].sum(axis=1)
+        at = int(np.clip(total.argmax(), 1, len(tried) - 2))
+        a, b, _ = np.polyfit(x[at - 1 : at + 2] - x[at], total[at - 1 : at + 2] - total[at], 2)
+        of_shell[i] = np.clip(x[at] - b / (2 * a) if a < 0 else x[total.argmax()], x.min(), x.max())
+    return 1.0 - np.exp(of_shell[shell]), 1.0 - np.exp(of_shell)
+
+
 def with_correlation(model, r):
     """The model, with another correlation in its prior."""
     from vimerge.priors import GivenCorrelation
@@ -169,7 +190,11 @@ def laue_pair(kind, images, seed):
     for r in CORRELATIONS:
         table = differences(with_correlation(model, r), train, child="on", parent="off")
         tables[r] = pair_table(scale_together(table), truth)
-    words = f"{len(reflections):,} observations, {len(truth):,} unique reflections; true r {true_correlation(pair):.5f}"
+    by_shell, found = best_by_shell(model, train)
+    table = differences(with_correlation(model, by_shell), train, child="on", parent="off")
+    tables[SHELLS] = pair_table(scale_together(table), truth)
+    words = f"{len(reflections):,} observations, {len(truth):,} unique reflections; true r {true_correlation(pair)}"
+    words += f", by the evidence {in_words(found)}"
     return tables, choice, words
 
 
@@ -183,6 +208,11 @@ def correlation_by_resolution(one, other, s2, shells=5):
     """The correlation of complex numbers in shells of resolution, from low to high, in words."""
     parts = np.array_split(np.argsort(s2), shells)
     r = [abs(np.vdot(one[k], other[k])) / np.linalg.norm(one[k]) / np.linalg.norm(other[k]) for k in parts]
+    return in_words(r)
+
+
+def in_words(r):
+    """Correlations, to four digits."""
     return " ".join(f"{value:.4f}" for value in r)
 
 
@@ -204,11 +234,15 @@ def friedel(images, seed):
     for r in CORRELATIONS:
         table = anomalous_differences(with_correlation(model, r), train)
         tables[r] = friedel_table(table, simulation.truth)
+    by_shell, found = best_by_shell(model, train)
+    table = anomalous_differences(with_correlation(model, by_shell), train)
+    tables[SHELLS] = friedel_table(table, simulation.truth)
     hkl, plus, minus = simulation.crystal.complex_structure_factors(simulation.dmin)
     acentric = np.abs(plus) != np.abs(minus)
     s2 = simulation.crystal.cell.calculate_1_d2_array(hkl)[acentric]
     r = correlation_by_resolution(plus[acentric], minus[acentric].conj(), s2)
-    return tables, choice, f"{len(reflections):,} observations of {len(reflections.asu):,} reflections; true r {r}"
+    words = f"{len(reflections):,} observations of {len(reflections.asu):,} reflections; true r {r}"
+    return tables, choice, f"{words}, by the evidence {in_words(found)}"
 
 
 # The tables.
@@ -219,6 +253,7 @@ def compare(tables, choice):
     common = tables[CONVENTIONAL].index.intersection(tables[0.0].index)
     rows = {name: judge(table.loc[common]) for name, table in tables.items()}
     names = {CONVENTIONAL: CONVENTIONAL} | {r: f"VI, r = {r:g}" for r in CORRELATIONS} | {0.0: "VI, independent"}
+    names[SHELLS] = "VI, r of each shell of resolution by evidence"
     named = {names[key]: row for key, row in rows.items()}
     for title, column in (("held-out data", "log_predictive"), ("evidence", "log_evidence")):
         named[f"VI, r chosen by {title}"] = rows[choice[column].idxmax()]
@@ -245,13 +280,9 @@ def markdown(table):
 def _written(column, value):
     if column in ("reflections", "log_evidence"):
         return f"{value:,.0f}"
-    return (
-        f"{value:.1f}"
-        if column in LEVELS
-        else f"{value:.4f}"
-        if column in ("pearson", "weighted", "log_predictive")
-        else f"{value:.3f}"
-    )
+    if column in LEVELS:
+        return f"{value:.1f}"
+    return f"{value:.4f}" if column in ("pearson", "weighted", "log_predictive") else f"{value:.3f}"
 
 
 def main(argv=None):

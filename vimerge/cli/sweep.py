@@ -37,7 +37,13 @@ def run(arguments):
         tables.append(table)
         log = logging.getLogger("vimerge")
         log.info("%s", table.to_string(float_format="{:.4f}".format))
-        log.info("held-out observations are best predicted with a correlation of %g, which is merged with", best)
+        log.info(
+            "held-out observations are best predicted with a correlation of %g, which is merged with; the evidence of "
+            "the others, which is the more sensitive, is highest at %g",
+            *(best, float(table["log_evidence"].idxmax())),
+        )
+        if best == correlations[-1]:
+            log.warning("That is the highest of all: a higher one may be better still.")
 
     def finish(_, folder):
         from vimerge.report.sweep import draw_sweep
