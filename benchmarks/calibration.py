@@ -182,7 +182,7 @@ def main(argv=None):
             labels.append(pd.DataFrame(groups(model, truth)))
         pit, by = np.concatenate(pits), pd.concat(labels)
         title = "scales known" if known else "scales learned"
-        print(f"\n{title}; {truth.reflections!r}; learned {model.parameters()}\n")
+        print(f"\n{title}; {truth.reflections!r}\n")
         for name in by:
             print(f"by {name}")
             print(coverage(pit, by[name].to_numpy()).to_string(float_format="{:.3f}".format), "\n")
