@@ -22,7 +22,9 @@ def add_arguments(parser):
     for key in ("intensity", "uncertainty", "wavelength"):
         parser.add_argument(f"--{key}-key", metavar="COLUMN", help="of a FILE, where it has to be told")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 1 … N (default: 3)")
-    parser.add_argument("--data-dir", default="../shared/data", metavar="DIR", help="with hypf/ and pyp/")
+    parser.add_argument(
+        "--data-dir", default=os.environ.get("VIMERGE_DATA", "."), metavar="DIR", help="with hypf/ and pyp/"
+    )
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT, metavar="DIR", help=f"default: {OUTPUT}")
     parser.add_argument(
         "--cores", type=_cores, metavar="N,N…", help="the cores that each process is pinned to (default: all)"

@@ -1,6 +1,7 @@
 """Where the time of a whole merge goes, and that of a step."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,9 @@ OUTPUT = Path("~/.cache/vimerge-benchmarks/profile").expanduser()
 def add_arguments(parser):
     """Describe the options."""
     parser.add_argument("--data", default="hypf", metavar="NAME", help=f"{', '.join(datasets.NAMES)}, FILE")
-    parser.add_argument("--data-dir", default="../shared/data", metavar="DIR", help="with hypf/ and pyp/")
+    parser.add_argument(
+        "--data-dir", default=os.environ.get("VIMERGE_DATA", "."), metavar="DIR", help="with hypf/ and pyp/"
+    )
     parser.add_argument("--cores", type=lambda text: [int(w) for w in text.split(",")], metavar="N,N…")
     parser.add_argument("--objective", choices=("collapsed", "elbo"), help="default: the model's own")
     parser.add_argument("--top", type=int, default=12, metavar="N", help="operations to list (default: 12)")
