@@ -63,6 +63,8 @@ def test_a_sweep_merges_with_what_held_out_observations_choose(folder, tmp_path)
         (["difference", "a.mtz", "b.mtz", "--around", "A/1"], "give --phases"),
         (["sweep", "a.mtz", "b.mtz", "--separate"], "correlations to compare"),
         (["merge", "a.mtz", "b.mtz", "--separate", "--correlate", "b~a=0.9,0.99"], "Give one correlation"),
+        (["sweep", "a.mtz", "b.mtz", "--separate", "--correlate", "b~a=0.9,0.99", "--correct-moments"], "are exact"),
+        (["difference", "a.mtz", "b.mtz", "--correlate", "b~a=0.9", "--correct-moments"], "are exact"),
     ],
 )
 def test_what_cannot_be_compared_is_told(arguments, message, tmp_path, capsys):

@@ -16,7 +16,7 @@ ROBUST = ("none", "huber", "tukey")
 def add_arguments(parser):
     """Describe the options of `vimerge conventional`."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="unmerged reflections (MTZ)")
-    data = options.add_data(parser)
+    data = options.add_data(parser, "found by type; IPR of several")
     data.add_argument(
         "--wavelength-key",
         metavar="COLUMN",

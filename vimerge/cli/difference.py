@@ -66,6 +66,7 @@ def _of_unmerged_files(arguments, names):
     merge.merge(
         arguments.output,
         quiet=getattr(arguments, "quiet", False),
+        correct_moments=arguments.correct_moments,
         report=not arguments.no_report,
         trained=compare,
         finish=lambda _, folder: _write(tables[0], folder, arguments, tied),

@@ -118,6 +118,8 @@ def run(arguments):
 def job_options(arguments):
     """The fields of a `MergeJob` among the options."""
     options = vars(arguments)
+    if options["correct_moments"] and (arguments.correlate or arguments.friedel_correlation is not None):
+        raise ValueError("Moments of reflections that a prior ties together are exact: leave out --correct-moments.")
 
     def pick(*names):
         return {name: options[name] for name in names}

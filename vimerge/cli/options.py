@@ -18,14 +18,14 @@ def free_flags(arguments):
     return {"fraction": arguments.free_fraction, "reference": arguments.free_flags_from}
 
 
-def add_data(parser):
+def add_data(parser, intensities="found by type"):
     """Describe what to read: options that all commands have which merge unmerged files; the group of options."""
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the results")
     data = parser.add_argument_group("data")
     data.add_argument("--anomalous", action="store_true", help="keep Friedel mates apart")
     data.add_argument("--dmin", type=float, metavar="Å", help="high-resolution limit (default: all)")
     data.add_argument("--space-group", metavar="NAME", help="in place of the files' own")
-    data.add_argument("--intensity-key", metavar="COLUMN", help="intensities (default: found by type)")
+    data.add_argument("--intensity-key", metavar="COLUMN", help=f"intensities (default: {intensities})")
     data.add_argument("--uncertainty-key", metavar="COLUMN", help="their sigmas (default: found by name)")
     data.add_argument("--image-key", metavar="COLUMN", help="image numbers (default: found by type)")
     return data
