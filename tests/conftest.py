@@ -61,10 +61,13 @@ def table():
 @pytest.fixture(scope="session")
 def make_model():
     """Make a small model, started from the data: make_model(reflections, surrogate, over, likelihood, posterior)."""
+    import keras
+
     from vimerge import VariationalMergingModel, likelihoods, priors, scaling, surrogates
 
     def make(reflections, surrogate=surrogates.Gamma, over=None, likelihood=None, posterior="delta", **options):
         options = {"seed": 1, **options}
+        keras.utils.set_random_seed(options["seed"])  # the network's weights, so that each run tests the same model
         model = VariationalMergingModel(
             surrogate(reflections.asu, over=over),
             options.pop("prior", None) or priors.Wilson(reflections.asu),
