@@ -67,7 +67,8 @@ def make_model():
 
     def make(reflections, surrogate=surrogates.Gamma, over=None, likelihood=None, posterior="delta", **options):
         options = {"seed": 1, **options}
-        keras.utils.set_random_seed(options["seed"])  # the network's weights, so that each run tests the same model
+        if options["seed"] is not None:
+            keras.utils.set_random_seed(options["seed"])  # the network's weights: each run tests the same model
         model = VariationalMergingModel(
             surrogate(reflections.asu, over=over),
             options.pop("prior", None) or priors.Wilson(reflections.asu),

@@ -34,6 +34,14 @@ def multivariate(correlation, **options):
     return lambda asu: priors.MultivariateWilson(asu, chains(asu), correlation, **options)
 
 
+def chosen(asu):
+    """Some are given, and the others have been chosen."""
+    prior = priors.MultivariateWilson(asu, chains(asu), priors.ChosenCorrelation(np.tile([0.5, np.nan], 30)), SIGMA)
+    table = [{"relation": "on~off", "d_min": 3.0, "correlation": 0.99}]
+    prior.correlation.assign(np.tile([0.5, 0.99], 30), table)
+    return prior
+
+
 def by_resolution(asu):
     """Two edges of three nodes each."""
     return priors.CorrelationByResolution(3, [0.99, 0.9, 0.8], edges=np.arange(len(asu)) % 2)
@@ -60,6 +68,7 @@ MEMBERS = {
     )(asu),
     "multivariate-given": multivariate(0.9, falloff=SIGMA),
     "multivariate-given-each": multivariate(np.linspace(0.0, 0.9999, 60)),
+    "multivariate-chosen": chosen,
     "multivariate-learned": multivariate(0.9, learn=True, falloff=SIGMA),
     "multivariate-all-learned": lambda asu: multivariate(
         by_resolution(asu), falloff=priors.AnisotropicFallOff(learn=True), modulation=np.linspace(0.5, 1.5, 60)

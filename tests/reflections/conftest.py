@@ -4,7 +4,10 @@ import gemmi
 import numpy as np
 import pytest
 
+from vimerge.reflections import Reflections
+
 CELL = (50.0, 50.0, 80.0, 90.0, 90.0, 90.0)
+OTHER = (50.5, 50.5, 81.0, 90.0, 90.0, 90.0)
 SPACEGROUP = "P 43 21 2"
 
 
@@ -79,3 +82,32 @@ def without_headers():
         return path
 
     return rewrite
+
+
+def table_of(observed, rows=slice(None), cell=CELL, spacegroup=SPACEGROUP, laue=False, anomalous=True, **extra):
+    """Some rows of an experiment as a table of two files, with Friedel mates apart unless told otherwise."""
+    part = {name: values[rows] for name, values in observed.items()}
+    count = len(part["hkl"])
+    wavelength = np.random.default_rng(count).uniform(0.8, 1.7, count)
+    return Reflections.from_arrays(
+        *(part[name] for name in ("hkl", "I", "SIGI", "BATCH")),
+        cell=cell,
+        spacegroup=spacegroup,
+        anomalous=anomalous,
+        metadata={"ROT": part["ROT"], "LAMBDA": wavelength, **extra},
+        wavelength_key="LAMBDA" if laue else None,
+        file_id=np.arange(count) % 2,
+        files=[f"{count}_a.mtz", f"{count}_b.mtz"],
+    )
+
+
+@pytest.fixture
+def parts(observed):
+    """Two data sets of one experiment that have some observations in common."""
+    return [table_of(observed, slice(None, None, 2)), table_of(observed, slice(100, 420), cell=OTHER)]
+
+
+@pytest.fixture
+def joined(parts):
+    """Both in one table."""
+    return Reflections.concatenate(parts, ["off", "on"])

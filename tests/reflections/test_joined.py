@@ -12,32 +12,14 @@ from vimerge.reflections import (
     ReciprocalASU,
     ReflectionDataError,
     Reflections,
-    dataset_parents,
-    friedel_parents,
     half_datasets,
     read_datasets,
     reindex,
-    related,
 )
 
-CELL, OTHER = (50.0, 50.0, 80.0, 90.0, 90.0, 90.0), (50.5, 50.5, 81.0, 90.0, 90.0, 90.0)
+from .conftest import CELL, OTHER, table_of
+
 FIELDS = ("hkl", "refl_id", "image_id", "file_id", "iobs", "sigiobs", "metadata", "harmonic_id", "principal")
-
-
-def table(observed, rows=slice(None), cell=CELL, spacegroup="P 43 21 2", laue=False, anomalous=True, **extra):
-    part = {name: values[rows] for name, values in observed.items()}
-    count = len(part["hkl"])
-    wavelength = np.random.default_rng(count).uniform(0.8, 1.7, count)
-    return Reflections.from_arrays(
-        *(part[name] for name in ("hkl", "I", "SIGI", "BATCH")),
-        cell=cell,
-        spacegroup=spacegroup,
-        anomalous=anomalous,
-        metadata={"ROT": part["ROT"], "LAMBDA": wavelength, **extra},
-        wavelength_key="LAMBDA" if laue else None,
-        file_id=np.arange(count) % 2,
-        files=[f"{count}_a.mtz", f"{count}_b.mtz"],
-    )
 
 
 def assert_same(one, other):
@@ -49,16 +31,6 @@ def assert_same(one, other):
     assert one.images.equals(other.images)
     assert one.images.index.name == other.images.index.name
     assert one.is_laue == other.is_laue
-
-
-@pytest.fixture
-def parts(observed):
-    return [table(observed, slice(None, None, 2)), table(observed, slice(100, 420), cell=OTHER)]
-
-
-@pytest.fixture
-def joined(parts):
-    return Reflections.concatenate(parts, ["off", "on"])
 
 
 def test_reflections_of_all_data_sets_are_one_range(parts, joined):
@@ -106,7 +78,7 @@ def test_bad_joins(parts, observed):
     with pytest.raises(OptionError, match="name"):
         JoinedASU([], [])
     with pytest.raises(ReflectionDataError, match="--anomalous"):
-        JoinedASU([asus[0], table(observed, anomalous=False).asu], ["a", "b"])
+        JoinedASU([asus[0], table_of(observed, anomalous=False).asu], ["a", "b"])
     with pytest.raises(OptionError, match="choose from a, b"):
         JoinedASU(asus, ["a", "b"]).of("c")
     with pytest.raises(OptionError, match="name="):
@@ -119,9 +91,9 @@ def test_bad_joins(parts, observed):
 @pytest.mark.parametrize("dataset_column", [False, True])
 def test_what_is_joined_can_be_separated(observed, laue, dataset_column):
     parts = [
-        table(observed, slice(None, None, 2), laue=laue[0]),
-        table(observed, slice(100, 420), cell=OTHER, spacegroup="P 41 21 2", laue=laue[1]),
-        table(observed, slice(30, 130), laue=laue[0]),
+        table_of(observed, slice(None, None, 2), laue=laue[0]),
+        table_of(observed, slice(100, 420), cell=OTHER, spacegroup="P 41 21 2", laue=laue[1]),
+        table_of(observed, slice(30, 130), laue=laue[0]),
     ]
     joined = Reflections.concatenate(parts, ["a", "b", "c"], dataset_column=dataset_column)
     assert joined.is_laue == any(laue)
@@ -157,14 +129,15 @@ def test_a_single_data_set_is_its_own_only_part(parts):
 
 def test_the_metadata_that_all_have_are_kept(observed, caplog):
     extra = np.arange(200.0)
-    parts = [table(observed, slice(200), QE=extra), table(observed, slice(200, 400))]
+    parts = [table_of(observed, slice(200), QE=extra), table_of(observed, slice(200, 400))]
     with caplog.at_level("INFO", "vimerge"):
         joined = Reflections.concatenate(parts)
     assert joined.metadata_keys == parts[1].metadata_keys
     assert any("QE" in message for message in caplog.messages)
     # Both are called 200_a.
     assert joined.dataset_names == ("1", "2")
-    assert Reflections.concatenate([parts[0], table(observed)]).dataset_names == ("200_a", f"{len(observed['hkl'])}_a")
+    joined = Reflections.concatenate([parts[0], table_of(observed)])
+    assert joined.dataset_names == ("200_a", f"{len(observed['hkl'])}_a")
 
 
 def test_half_data_sets_divide_each_data_set(joined):
@@ -176,7 +149,7 @@ def test_half_data_sets_divide_each_data_set(joined):
 
 
 def test_a_data_set_can_be_reindexed_as_it_is_joined(observed):
-    part = table(observed, spacegroup="P 43")
+    part = table_of(observed, spacegroup="P 43")
     other = reindex(part, "k,h,-l")
     joined = Reflections.concatenate([part, other], ["off", "on"], reindex={"on": "k,h,-l"})
     again = joined.of("on")
@@ -217,66 +190,6 @@ def test_batches_of_several_data_sets(joined):
     np.testing.assert_array_equal(batch["refl_id"], joined.refl_id)
     shares = np.bincount(batch["refl_id"], batch["kl_share"], minlength=len(joined.asu))
     np.testing.assert_allclose(shares[joined.multiplicity > 0], 1, rtol=1e-5)
-
-
-def test_related_reflections_have_the_same_index(joined):
-    asu = joined.asu
-    parent = related(asu, "on", "off")
-    assert parent.dtype == np.int32
-    own, found = asu.of("on").miller_index, parent >= 0
-    np.testing.assert_array_equal(asu.miller_index[parent[found]], own[found])
-    assert (asu.asu_id[parent[found]] == 0).all()
-    theirs = {tuple(h) for h in asu.of("off").miller_index.tolist()}
-    np.testing.assert_array_equal(found, [tuple(h) in theirs for h in own.tolist()])
-    assert 0 < found.sum() < len(found)
-
-
-def test_related_reflections_of_other_axes(observed):
-    part = table(observed, spacegroup="P 43")
-    other = reindex(part, "k,h,-l")
-    joined = Reflections.concatenate([part, other], ["off", "on"])
-    parent = related(joined.asu, "on", "off", "k,h,-l")
-    # Every observation of one is one of the other: so are their reflections.
-    first, second = np.split(joined.refl_id, 2)
-    np.testing.assert_array_equal(parent[second - len(part.asu)], first)
-    plain = related(joined.asu, "on", "off")
-    assert (plain != parent).any()
-
-
-def test_parents_in_a_tree_of_data_sets(observed):
-    parts = [table(observed, slice(100 * k, 100 * k + 300)) for k in range(3)]
-    asu = Reflections.concatenate(parts, ["dark", "early", "late"]).asu
-    parents = dataset_parents(asu, {"early": "dark", "late": "early"})
-    assert parents.dtype == np.int32
-    assert parents.shape == (len(asu),)
-    split = asu.split(parents)
-    assert (split["dark"] == -1).all()
-    np.testing.assert_array_equal(split["early"], related(asu, "early", "dark"))
-    np.testing.assert_array_equal(split["late"], related(asu, "late", "early"))
-    for tree, words in (
-        ({"early": "dark", "dark": "early"}, "descend from each other"),
-        ({"early": "early"}, "descend from each other"),
-        ({"early": "drak"}, "no data set 'drak'"),
-    ):
-        with pytest.raises(OptionError, match=words):
-            dataset_parents(asu, tree)
-    with pytest.raises(OptionError, match="no parent"):
-        dataset_parents(asu, {"early": "dark"}, {"late": "k,h,-l"})
-
-
-def test_friedel_mates_are_a_forest(joined, observed):
-    for asu in (joined.asu, joined.asu.of("on")):
-        parents = friedel_parents(asu)
-        child = parents >= 0
-        assert child.any()
-        np.testing.assert_array_equal(asu.miller_index[parents[child]], -asu.miller_index[child])
-        assert asu.friedel_minus[child].all()
-        assert not asu.friedel_minus[parents[child]].any()
-        assert not asu.centric[child].any()
-        # A minus reflection without a parent has no mate at all.
-        assert (asu.friedel_mate[asu.friedel_minus & ~child] == -1).all()
-    with pytest.raises(OptionError, match="--anomalous"):
-        friedel_parents(table(observed, anomalous=False).asu)
 
 
 def test_a_reference_is_the_same_for_all_data_sets(joined, tmp_path):

@@ -31,45 +31,62 @@ def normal_equations(model, curvature, slope):
     right : np.ndarray
         ``[P]``: minus half the gradient of the target.
     """
-    layout, n_smooth, width = model.layout, model.n_smooth, model.image_width
+    n_smooth, images = model.n_smooth, slice(model.n_smooth, model.size)
     matrix, right = np.zeros((model.size, model.size)), np.zeros(model.size)
-    images = slice(n_smooth, model.size)
-    inverse, means = _inverse(layout.sums(curvature)), []
-    for chunk in layout.chunks:
-        sums = np.zeros((chunk.high - chunk.low, n_smooth))
-        for sweep, rows, own in chunk.parts:
-            span = model.spans[sweep]
-            if span.stop == span.start:
-                continue
-            x = model.columns(sweep, own)
-            right[span] += slope[rows] @ x
-            vx = curvature[rows, None] * x
-            matrix[span, span] += x.T @ vx
-            group = layout.group[rows] - chunk.low
-            pointer = np.arange(len(group) + 1)
-            member = sparse.csc_matrix((np.ones(len(group)), group, pointer), (len(sums), len(group)))
-            sums[:, span] += member @ vx
-            if width:
-                matrix[span, images] += (_image_rows(model, rows).T @ vx).T
-        sums *= np.sqrt(inverse[chunk.low : chunk.high, None])
-        matrix[:n_smooth, :n_smooth] -= sums.T @ sums
-        if width:
-            own = _image_rows(model, chunk.rows)
-            v = curvature[chunk.rows]
-            group = layout.group[chunk.rows] - chunk.low
-            root = np.sqrt(inverse[chunk.low : chunk.high])[group]
-            member = sparse.csc_matrix((v * root, group, np.arange(len(v) + 1)), (len(sums), len(v)))
-            mean = (member @ own).tocsr()
-            matrix[:n_smooth, images] -= (mean.T @ sums).T
-            means.append(mean)
-    if width:
-        own, mean = _image_rows(model, slice(0, len(curvature))), sparse.vstack(means, format="csr")
-        right[images] = own.T @ slope
-        product = (own.T @ own.multiply(curvature[:, None]) - mean.T @ mean).tocoo()
-        product.sum_duplicates()
-        matrix[n_smooth + product.row, n_smooth + product.col] += product.data
-        matrix[images, :n_smooth] = matrix[:n_smooth, images].T
+    root, means = np.sqrt(_inverse(model.layout.sums(curvature))), []
+    for chunk in model.layout.chunks:
+        # √V_h x̄_h of the sweeps' parameters, then of the images'.
+        mean = _add_sweeps(matrix, right, model, chunk, curvature, slope)
+        mean *= root[chunk.low : chunk.high, None]
+        matrix[:n_smooth, :n_smooth] -= mean.T @ mean
+        if model.image_width:
+            means.append(_mean_of_images(model, chunk, curvature, root[chunk.low : chunk.high]))
+            matrix[:n_smooth, images] -= (means[-1].T @ mean).T
+    if model.image_width:
+        _add_images(matrix, right, model, curvature, slope, sparse.vstack(means, format="csr"))
     return matrix, right
+
+
+def _add_sweeps(matrix, right, model, chunk, curvature, slope):
+    """Add the observations of a chunk to the sweeps' part; returns Σ v x of its reflections, ``[R, n_smooth]``."""
+    sums = np.zeros((chunk.high - chunk.low, model.n_smooth))
+    for sweep, rows, own in chunk.parts:
+        span = model.spans[sweep]
+        if span.stop == span.start:
+            continue
+        x = model.columns(sweep, own)
+        right[span] += slope[rows] @ x
+        vx = curvature[rows, None] * x
+        matrix[span, span] += x.T @ vx
+        sums[:, span] += _members(model, chunk, rows) @ vx
+        if model.image_width:
+            matrix[span, model.n_smooth :] += (_image_rows(model, rows).T @ vx).T
+    return sums
+
+
+def _mean_of_images(model, chunk, curvature, root):
+    """√V_h x̄_h of the images' parameters for each reflection of a chunk, sparse ``[R, n_images × image_width]``."""
+    rows = chunk.rows
+    weight = curvature[rows] * root[model.layout.group[rows] - chunk.low]
+    return (_members(model, chunk, rows, weight) @ _image_rows(model, rows)).tocsr()
+
+
+def _add_images(matrix, right, model, curvature, slope, mean):
+    """Add all observations to the images' part, and mirror what it has in common with the sweeps'."""
+    n_smooth, images = model.n_smooth, slice(model.n_smooth, model.size)
+    own = _image_rows(model, slice(0, len(curvature)))
+    right[images] = own.T @ slope
+    product = (own.T @ own.multiply(curvature[:, None]) - mean.T @ mean).tocoo()
+    product.sum_duplicates()
+    matrix[n_smooth + product.row, n_smooth + product.col] += product.data
+    matrix[images, :n_smooth] = matrix[:n_smooth, images].T
+
+
+def _members(model, chunk, rows, weight=None):
+    """Which reflection of a chunk each of n observations is of, with a weight or 1, sparse ``[R, n]``."""
+    group = model.layout.group[rows] - chunk.low
+    weight = np.ones(len(group)) if weight is None else weight
+    return sparse.csc_matrix((weight, group, np.arange(len(group) + 1)), (chunk.high - chunk.low, len(group)))
 
 
 def _inverse(values):

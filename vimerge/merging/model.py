@@ -1,35 +1,22 @@
 """The model: the four families composed into one Monte Carlo ELBO."""
 
-import logging
-from dataclasses import replace
-
 import keras
-import numpy as np
 import tensorflow as tf
 
 from vimerge.distributions import kl_divergence
-from vimerge.merging.callbacks import NonFiniteGuard
-from vimerge.merging.collapsed import collapsed_elbo
 from vimerge.merging.elbo import ELBO
-from vimerge.merging.joint import mean_scales
-from vimerge.merging.start import conditional_moments, conventional_moments, single_harmonics, without_lorentz
+from vimerge.merging.start import conditional_moments, start_from_data
+from vimerge.merging.training import OBJECTIVES, TrainedByELBO
 from vimerge.merging.trees import correlated, posterior_of_trees
 from vimerge.reflections.errors import ReflectionDataError
 
-log = logging.getLogger("vimerge")
+__all__ = ["OBJECTIVES", "VariationalMergingModel"]
 
-OBJECTIVES = ("elbo", "collapsed")
-
-
-class _Mean(keras.metrics.Mean):
-    """A mean that is NaN when there is nothing to average: zero would be the best loss of all."""
-
-    def result(self):
-        return self.total / self.count
+PARTS = ("surrogate", "prior", "scaling", "likelihood")
 
 
 @keras.saving.register_keras_serializable(package="vimerge")
-class VariationalMergingModel(keras.Model):
+class VariationalMergingModel(TrainedByELBO):
     """Scaling and merging as one variational inference.
 
         ELBO = E_q(F)q(Σ) [ Σ_i log p(I_i | Σ_i F²_h(i), σ_i) ] − KL[q(F) || p(F)] − KL[q(Σ) || p(Σ)]
@@ -72,18 +59,12 @@ class VariationalMergingModel(keras.Model):
         self.surrogate, self.prior, self.scaling, self.likelihood = surrogate, prior, scaling, likelihood
         self.mc_samples, self.kl_weight, self.seed = int(mc_samples), float(kl_weight), seed
         self._samples_seed = keras.random.SeedGenerator(seed)
-        self._means = {name: _Mean(name=name) for name in ("loss", *ELBO._fields, "grad_norm")}
-        self._skipped = keras.metrics.Sum(name="skipped")
-        self._skipped_in_a_row = self.add_weight(
-            name="skipped_in_a_row", shape=(), dtype="int32", initializer="zeros", trainable=False
-        )
         self._has_data = None
         if self.correlated:
             self._parents = tf.constant(prior.parents, tf.int32)
             self._has_data = self.add_weight(
                 name="has_data", shape=(len(prior.asu),), dtype="bool", initializer="ones", trainable=False
             )
-        self._initialized = False
         self.objective = objective
         # Every weight exists by now; Keras would otherwise build the model on a symbolic batch.
         for layer in self._flatten_layers():
@@ -100,48 +81,10 @@ class VariationalMergingModel(keras.Model):
         return correlated(self.prior)
 
     @property
-    def objective(self):
-        """What `fit` maximises, "elbo" or "collapsed".
-
-        "elbo" is the Monte Carlo ELBO with the surrogate's q(F). "collapsed" is the same bound with q(F) the exact
-        posterior given the scales: F is integrated out. Its gradient is free of F's sampling noise and knows how F
-        follows the scales, so that the scaling model and the likelihood are trained in a fraction of the steps; the
-        surrogate is not trained, and takes its posterior from `condition` in the end. It needs batches of whole
-        reflections, ``reflections.dataset(..., by="reflection")``, of single harmonics. Compile again after a change.
-
-        Where the prior correlates reflections, "elbo" bounds the evidence under their joint distribution, from which
-        it is further the closer they are correlated, for q(F) leaves them independent: by 0.25 nats for each pair of
-        r = 0.99 in our tests. "collapsed" is the bound of each reflection by itself under its marginal prior, Wilson's:
-        the scaling model is trained as if they were independent, a correlation is not learned, and `condition` brings
-        it in.
-        """
-        return self._objective
-
-    @objective.setter
-    def objective(self, value):
-        if value not in OBJECTIVES:
-            raise ValueError(f"There is no objective {value!r}; there are: {', '.join(OBJECTIVES)}.")
-        if value == "collapsed" and not self.collapsible:
-            raise ValueError(
-                f"{type(self).__name__} has an objective of its own or weights its KLs: train it with the 'elbo'."
-            )
-        self._objective = value
-        self.train_function = None
-
-    @property
     def collapsible(self):
         """Whether "collapsed" is the objective of this class with F integrated out: it has none of its own."""
         ours = VariationalMergingModel
         return type(self).elbo is ours.elbo and type(self).train_step is ours.train_step and self.kl_weight == 1.0
-
-    @property
-    def trainable_variables(self):
-        """What `fit` trains: all but the surrogate's variables if F is integrated out."""
-        variables = super().trainable_variables
-        if getattr(self, "_objective", "elbo") == "elbo":
-            return variables
-        local = {id(variable) for variable in self.surrogate.trainable_variables}
-        return [variable for variable in variables if id(variable) not in local]
 
     # --- the objective ------------------------------------------------------------------------------------------
 
@@ -206,81 +149,6 @@ class VariationalMergingModel(keras.Model):
         """A new seed for samples, a tensor."""
         return tf.cast(self._samples_seed.next(), tf.int32)
 
-    # --- what Keras calls ----------------------------------------------------------------------------------------
-
-    def train_step(self, batch):
-        """One step of the optimiser; a gradient that is not finite is skipped and counted."""
-        with tf.GradientTape() as tape:
-            terms = self.elbo(batch, training=True) if self.objective == "elbo" else collapsed_elbo(self, batch)
-            loss = self.loss_of(terms)
-        variables = self.trainable_variables
-        gradients = [_dense(g, v) for g, v in zip(tape.gradient(loss, variables), variables, strict=True)]
-        norm = tf.linalg.global_norm(gradients)
-        finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
-        tf.cond(finite, lambda: self._apply(gradients, variables), lambda: tf.constant(False))
-        skipped = 1 - tf.cast(finite, tf.int32)
-        self._skipped_in_a_row.assign(skipped * (self._skipped_in_a_row + 1))
-        self._skipped.update_state(skipped)
-        # The skipped step is counted; its values would make the epoch's means meaningless.
-        weight = tf.cast(finite, tf.float32)
-        terms = ELBO(*(_finite(term) for term in terms))
-        self._update(terms, _finite(loss), weight)
-        self._means["grad_norm"].update_state(_finite(norm), sample_weight=weight)
-        return {m.name: m.result() for m in self.metrics}
-
-    def test_step(self, batch):
-        """The terms of the ELBO on data that is not trained on."""
-        terms = self.elbo(batch)
-        loss = self.loss_of(terms)
-        self._update(terms, loss, tf.ones([]))
-        return {name: self._means[name].result() for name in ("loss", *ELBO._fields)}
-
-    def predict_step(self, batch):
-        """Means and standard deviations of the intensity and the scale of each observation; see `predict`."""
-        return self.predicted(batch)
-
-    def call(self, batch):
-        """Mean predicted intensity of each observation of a batch, float32 [M]."""
-        return self.predicted(batch)["Ipred"]
-
-    @property
-    def metrics(self):
-        """The metrics that are reset each epoch."""
-        return [*self._means.values(), self._skipped]
-
-    def fit(self, *args, callbacks=None, **kwargs):
-        """Train with Keras's `fit`, whose arguments and callbacks these are; give it `Reflections.dataset(...)`.
-
-        Logged each epoch: `elbo`, `log_likelihood`, `kl_f`, `kl_scale` (nats per observation), `loss`, `grad_norm`,
-        and `skipped`, the number of steps skipped because their gradient was not finite.
-
-        Raises
-        ------
-        NonFiniteGradientError
-            If many steps in a row had to be skipped.
-        """
-        if not self._initialized:
-            log.warning(
-                "The model was not started from the data: model.initialize(reflections) before fit standardises the "
-                "metadata and saves most of the training."
-            )
-        callbacks = callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else callbacks
-        callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or [])
-        kwargs.setdefault("shuffle", False)  # a tf.data.Dataset shuffles itself, and Keras warns if asked to
-        if self.optimizer is not None and not self.optimizer.built:
-            # Made inside the step, its variables would have the step traced twice.
-            self.optimizer.build(self.trainable_variables)
-        return super().fit(*args, callbacks=[*callbacks, NonFiniteGuard()], **kwargs)
-
-    def _apply(self, gradients, variables):
-        self.optimizer.apply(gradients, variables)
-        return tf.constant(True)
-
-    def _update(self, terms, loss, weight):
-        self._means["loss"].update_state(loss, sample_weight=weight)
-        for name, value in terms._asdict().items():
-            self._means[name].update_state(value, sample_weight=weight)
-
     # --- before and after training -------------------------------------------------------------------------------
 
     def initialize(self, reflections):
@@ -299,24 +167,8 @@ class VariationalMergingModel(keras.Model):
         self.check(reflections)
         if self.correlated:
             self._has_data.assign(reflections.multiplicity > 0)
-        # What is wanted here is rough; overlaps of harmonics can do without.
-        reflections = single_harmonics(reflections)
-        self.likelihood.adapt(reflections)
-        if self.scaling.trainable:
-            self.prior.adapt(without_lorentz(reflections))
-            scale = mean_scale(self.prior, reflections)
-            self.scaling.adapt(reflections, scale)
-            self.surrogate.assign_moments(*conventional_moments(reflections, self.prior, scale, self.surrogate.over))
-        else:
-            self.scaling.adapt(reflections)
-            self.prior.adapt(self._scaled(reflections))
-            self.condition(reflections)
+        start_from_data(self, reflections)
         self._initialized = True
-
-    def _scaled(self, reflections):
-        # Far from what it was trained on, a network's scale may underflow.
-        scale = np.maximum(mean_scales(self, next(iter(reflections.dataset(shuffle=False)))).numpy(), 1e-30)
-        return replace(reflections, iobs=reflections.iobs / scale, sigiobs=reflections.sigiobs / scale)
 
     def condition(self, reflections):
         """Set q(F) to the mean and sd of the exact posterior of each F given the present scales.
@@ -353,6 +205,14 @@ class VariationalMergingModel(keras.Model):
         spread = variance * tf.square(f.I) + (variance + tf.square(scale)) * tf.square(f.SIGI)
         total, total_variance = (self.likelihood.sum_harmonics(x[tf.newaxis], batch)[0] for x in (scale * f.I, spread))
         return {"Ipred": total, "SIGIpred": tf.sqrt(total_variance), "scale": scale, "SIGscale": tf.sqrt(variance)}
+
+    def predict_step(self, batch):
+        """Means and standard deviations of the intensity and the scale of each observation; see `predict`."""
+        return self.predicted(batch)
+
+    def call(self, batch):
+        """Mean predicted intensity of each observation of a batch, float32 [M]."""
+        return self.predicted(batch)["Ipred"]
 
     def merge(self, reflections, moments=None):
         """Merged amplitudes and intensities of the reflections that were observed.
@@ -398,10 +258,7 @@ class VariationalMergingModel(keras.Model):
 
     def get_config(self):
         """Arguments that make this model again."""
-        parts = {
-            name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in ("surrogate", "prior", "scaling", "likelihood")
-        }
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in PARTS}
         numbers = {"mc_samples": self.mc_samples, "kl_weight": self.kl_weight, "seed": self.seed}
         numbers["objective"] = self.objective
         return {"name": self.name, **parts, **numbers}
@@ -410,28 +267,9 @@ class VariationalMergingModel(keras.Model):
     def from_config(cls, config):
         """Make the model from its configuration."""
         config = dict(config)
-        for name in ("surrogate", "prior", "scaling", "likelihood"):
+        for name in PARTS:
             config[name] = keras.saving.deserialize_keras_object(config[name])
         model = cls(**config)
         # Its weights are about to be loaded.
         model._initialized = True
         return model
-
-
-def mean_scale(prior, reflections):
-    """The mean observed intensity over the mean F² of the prior."""
-    expected = prior(reflections.refl_id).numpy()
-    return max(float(reflections.iobs.mean(dtype="float64") / expected.mean(dtype="float64")), 1e-30)
-
-
-def _dense(gradient, variable):
-    """A gather's gradient as a dense tensor, zero for a variable that the loss does not depend on."""
-    if gradient is None:
-        return tf.zeros(variable.shape, variable.dtype)
-    if isinstance(gradient, tf.IndexedSlices):
-        return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, variable.shape[0])
-    return gradient
-
-
-def _finite(x):
-    return tf.where(tf.math.is_finite(x), x, tf.zeros_like(x))

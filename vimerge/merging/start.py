@@ -5,10 +5,46 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vimerge.merging.joint import CELLS, LogJoint, other_harmonics
+from vimerge.merging.joint import CELLS, LogJoint, mean_scales, other_harmonics
 
 GRID = 33  # eight standard deviations to either side of the mean in steps of less than half a one
 MOST_PASSES = 10
+
+
+def start_from_data(model, reflections):
+    """Start each part of a model as `VariationalMergingModel.initialize` says.
+
+    Parameters
+    ----------
+    model : VariationalMergingModel
+    reflections : Reflections
+        Observations of the model's ASU.
+    """
+    # What is wanted here is rough; overlaps of harmonics can do without.
+    reflections = single_harmonics(reflections)
+    model.likelihood.adapt(reflections)
+    if model.scaling.trainable:
+        model.prior.adapt(without_lorentz(reflections))
+        scale = _mean_scale(model.prior, reflections)
+        model.scaling.adapt(reflections, scale)
+        moments = conventional_moments(reflections, model.prior, scale, model.surrogate.over)
+        model.surrogate.assign_moments(*moments)
+    else:
+        model.scaling.adapt(reflections)
+        model.prior.adapt(_scaled(model, reflections))
+        model.condition(reflections)
+
+
+def _mean_scale(prior, reflections):
+    """The mean observed intensity over the mean F² of the prior."""
+    expected = prior(reflections.refl_id).numpy()
+    return max(float(reflections.iobs.mean(dtype="float64") / expected.mean(dtype="float64")), 1e-30)
+
+
+def _scaled(model, reflections):
+    # Far from what it was trained on, a network's scale may underflow.
+    scale = np.maximum(mean_scales(model, next(iter(reflections.dataset(shuffle=False)))).numpy(), 1e-30)
+    return replace(reflections, iobs=reflections.iobs / scale, sigiobs=reflections.sigiobs / scale)
 
 
 def conventional_moments(reflections, prior, mean_scale, over):

@@ -1,5 +1,7 @@
 """From raw columns to a validated table: choose columns, agree on the symmetry, make the cuts, number everything."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from vimerge.reflections import hkl as miller
@@ -53,72 +55,76 @@ def assemble(
     wavelengths = Wavelengths.checked(wavelength_key, wavelength_min, wavelength_max)
     keys = [choose_keys(raw, intensity_key, uncertainty_key, image_key) for raw in raws]
     names = choose_metadata(raws, keys, metadata)
+    if wavelengths is not None and metadata is None and wavelengths.key not in names:
+        names = [wavelengths.key, *names]
     spacegroup = common_spacegroup(raws, space_group)
     cell = common_cell(raws)
 
-    hkl = np.concatenate([raw.hkl for raw in raws])
-    file_id = np.repeat(np.arange(len(raws), dtype=np.int32), [len(raw) for raw in raws])
-    iobs = _concatenate(raws, [key.intensity for key in keys])
-    sigiobs = _concatenate(raws, [key.uncertainty for key in keys])
-    image = np.concatenate([_image_numbers(raw, key.image) for raw, key in zip(raws, keys, strict=True)])
-
-    cuts = Cuts(len(hkl))
+    observed = _Observed.of(raws, keys)
+    cuts = Cuts(len(observed.hkl))
     if wavelengths is None:
-        mapped, plus = _monochromatic(hkl, cell, spacegroup, dmin, cuts)
+        laue, (mapped, plus) = None, _monochromatic(observed.hkl, cell, spacegroup, dmin, cuts)
+        _cut_unusable(raws, keys, observed, cuts)
     else:
-        wavelength = wavelengths.of(raws)
-        cuts.remove(~hkl.any(axis=1), "of the index 0 0 0")
-        wavelengths.remove_unusable(cuts, wavelength, ", ".join(raw.path for raw in raws))
-    _check_uncertainties(raws, keys, file_id, cuts.keep, iobs, sigiobs)
-    cuts.remove(~np.isfinite(sigiobs) | (sigiobs <= 0), f"with a {keys[0].uncertainty} that is not a positive number")
-    cuts.remove(~np.isfinite(iobs), f"with an {keys[0].intensity} that is not a finite number")
-    laue = None
-    if wavelengths is not None:
-        laue = expand(hkl, wavelength, cell, spacegroup, wavelengths, dmin, cuts)
+        wavelength = _wavelengths(raws, wavelengths, observed.hkl, cuts)
+        _cut_unusable(raws, keys, observed, cuts)
+        laue = expand(observed.hkl, wavelength, cell, spacegroup, wavelengths, dmin, cuts)
+    files = tuple(raw.path for raw in raws)
     if not cuts.keep.any():
-        files = ", ".join(raw.path for raw in raws)
         raise NoObservationsError(
-            f"{files}: no observation is left{cuts}; check the file, --space-group (space_group=) and --dmin (dmin=)."
+            f"{', '.join(files)}: no observation is left{cuts}; check the file, --space-group (space_group=) and "
+            "--dmin (dmin=)."
         )
 
     rows = cuts.rows
+    observed = observed.kept(rows)
     of_predictions = (mapped[rows], plus[rows]) if laue is None else (laue.mapped, laue.plus)
     asu, refl_id = ReciprocalASU._from_mapped(*of_predictions, cell, spacegroup, anomalous)
-    image_id, images = _number_images(file_id[rows], image[rows], [raw.path for raw in raws])
-    kept_hkl = np.ascontiguousarray(hkl[rows])
-
-    def column(name):
-        if laue is not None and name == wavelengths.key:
-            return laue.wavelength
-        if name == "dHKL":
-            return asu.s2[refl_id]
-        if name in COMPUTED:
-            return (kept_hkl if laue is None else laue.hkl)[:, COMPUTED.index(name) - 1]
-        if name == FILE:
-            values = file_id[rows]
-        else:
-            values = np.concatenate([np.asarray(raw.columns[name], dtype=np.float32) for raw in raws])[rows]
-        return values if laue is None else values[laue.harmonics.harmonic_id]
-
+    image_id, images = _number_images(observed.file_id, observed.image, files)
     if laue is not None:
         log_expansion(laue, refl_id, len(asu))
-        if metadata is None and wavelengths.key not in names:
-            names = [wavelengths.key, *names]
-    matrix, metadata_keys = metadata_matrix(names, column, explicit=metadata is not None, drop_constant=drop_constant)
+    columns = _metadata_columns(raws, rows, observed, asu.s2[refl_id], wavelengths, laue)
+    matrix, metadata_keys = metadata_matrix(names, columns, explicit=metadata is not None, drop_constant=drop_constant)
     return {
         "asu": asu,
-        "hkl": kept_hkl,
+        "hkl": observed.hkl,
         "refl_id": refl_id,
         "image_id": image_id,
-        "file_id": file_id[rows],
-        "iobs": iobs[rows].astype(np.float32),
-        "sigiobs": sigiobs[rows].astype(np.float32),
+        "file_id": observed.file_id,
+        "iobs": observed.iobs,
+        "sigiobs": observed.sigiobs,
         "metadata": matrix,
         "metadata_keys": metadata_keys,
         "images": images,
-        "files": tuple(raw.path for raw in raws),
+        "files": files,
         "harmonics": None if laue is None else laue.harmonics,
     }
+
+
+class _Observed(NamedTuple):
+    """What is merged, of M observations from all sources."""
+
+    hkl: np.ndarray  # as observed, [M, 3]
+    file_id: np.ndarray  # int32 [M]
+    iobs: np.ndarray  # [M]
+    sigiobs: np.ndarray  # [M]
+    image: np.ndarray  # the image's number in its file, [M]
+
+    @classmethod
+    def of(cls, raws, keys):
+        """One after the other, intensities in double precision."""
+        return cls(
+            np.concatenate([raw.hkl for raw in raws]),
+            np.repeat(np.arange(len(raws), dtype=np.int32), [len(raw) for raw in raws]),
+            _concatenate(raws, [key.intensity for key in keys]),
+            _concatenate(raws, [key.uncertainty for key in keys]),
+            np.concatenate([_image_numbers(raw, key.image) for raw, key in zip(raws, keys, strict=True)]),
+        )
+
+    def kept(self, rows):
+        """Some of them, intensities in single precision."""
+        hkl, file_id, iobs, sigiobs, image = (values[rows] for values in self)
+        return _Observed(np.ascontiguousarray(hkl), file_id, iobs.astype(np.float32), sigiobs.astype(np.float32), image)
 
 
 def _monochromatic(hkl, cell, spacegroup, dmin, cuts):
@@ -132,6 +138,41 @@ def _monochromatic(hkl, cell, spacegroup, dmin, cuts):
         # The tolerance keeps reflections at the limit itself, whatever the rounding of the cell.
         cuts.remove((s2 > (1 + 1e-6) / dmin**2)[inverse], f"beyond {dmin:g} Å")
     return mapped, plus
+
+
+def _wavelengths(raws, wavelengths, hkl, cuts):
+    """The wavelength of each observation; cut what has none, and what has no direction."""
+    values = wavelengths.of(raws)
+    cuts.remove(~hkl.any(axis=1), "of the index 0 0 0")
+    wavelengths.remove_unusable(cuts, values, ", ".join(raw.path for raw in raws))
+    return values
+
+
+def _cut_unusable(raws, keys, observed, cuts):
+    """Cut observations without an intensity or a standard deviation."""
+    iobs, sigiobs = observed.iobs, observed.sigiobs
+    _check_uncertainties(raws, keys, observed.file_id, cuts.keep, iobs, sigiobs)
+    cuts.remove(~np.isfinite(sigiobs) | (sigiobs <= 0), f"with a {keys[0].uncertainty} that is not a positive number")
+    cuts.remove(~np.isfinite(iobs), f"with an {keys[0].intensity} that is not a finite number")
+
+
+def _metadata_columns(raws, rows, observed, s2, wavelengths, laue):
+    """A function that gives the values of a name, [N], of each prediction for the observations that are left."""
+
+    def column(name):
+        if laue is not None and name == wavelengths.key:
+            return laue.wavelength
+        if name == "dHKL":
+            return s2
+        if name in COMPUTED:
+            return (observed.hkl if laue is None else laue.hkl)[:, COMPUTED.index(name) - 1]
+        if name == FILE:
+            values = observed.file_id
+        else:
+            values = np.concatenate([np.asarray(raw.columns[name], dtype=np.float32) for raw in raws])[rows]
+        return values if laue is None else values[laue.harmonics.harmonic_id]
+
+    return column
 
 
 def _checked_dmin(dmin):

@@ -9,6 +9,10 @@ from vimerge.simulation.laue_measurement import collect_laue
 from vimerge.simulation.measurement import collect
 from vimerge.simulation.noise import Noise
 
+# What both kinds of experiment have in common, under the names that `simulate` and `simulate_laue` give it as well.
+_EFFECTS = ("absorption", "decay", "illumination", "damage", "jitter", "sensitivity")
+_NOISE = ("signal", "background", "gain", "multiplicative_error", "outliers")
+
 
 def simulate(
     *,
@@ -80,21 +84,7 @@ def simulate(
     """
     seed = check_count("seed", seed, low=0)
     # Small objects first: a bad argument should not wait for structure factors.
-    effects = Effects(
-        absorption=absorption,
-        decay=decay,
-        illumination=illumination,
-        damage=damage,
-        jitter=jitter,
-        sensitivity=sensitivity,
-    )
-    noise = Noise(
-        signal=signal,
-        background=background,
-        gain=gain,
-        multiplicative_error=multiplicative_error,
-        outliers=outliers,
-    )
+    effects, noise = _effects_and_noise(locals())
     experiment = RotationExperiment.random(
         dmin=dmin, wavelength=wavelength, images=images, oscillation=oscillation, seed=seed
     )
@@ -174,23 +164,15 @@ def simulate_laue(
         If an argument is out of range, or nothing would be recorded.
     """
     seed = check_count("seed", seed, low=0)
-    effects = Effects(
-        absorption=absorption,
-        decay=decay,
-        illumination=illumination,
-        damage=damage,
-        jitter=jitter,
-        sensitivity=sensitivity,
-    )
-    noise = Noise(
-        signal=signal,
-        background=background,
-        gain=gain,
-        multiplicative_error=multiplicative_error,
-        outliers=outliers,
-    )
+    effects, noise = _effects_and_noise(locals())
     experiment = LaueExperiment.random(
         dmin=dmin, wavelength_min=wavelength_min, wavelength_max=wavelength_max, images=images, step=step, seed=seed
     )
     crystal = Crystal.random(space_group=space_group, cell=cell, n_atoms=atoms, n_anomalous=0, seed=seed)
     return collect_laue(crystal, dmin=dmin, experiment=experiment, effects=effects, noise=noise, seed=seed)
+
+
+def _effects_and_noise(arguments):
+    """The scale's variation and the noise from the arguments of an experiment, a dict by name."""
+    effects = Effects(**{name: arguments[name] for name in _EFFECTS})
+    return effects, Noise(**{name: arguments[name] for name in _NOISE})

@@ -1,6 +1,7 @@
 """Coefficients of difference maps."""
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 import reciprocalspaceship as rs
@@ -63,47 +64,74 @@ def difference_coefficients(
             raise MissingColumnError(f"There is no {column} among {', '.join(table.columns)}; work it out first.")
     if weights not in WEIGHTS:
         raise OptionError(f"weights={weights!r} is not known; choose one of {', '.join(WEIGHTS)}.")
-    phases = phases.reindex(table.index)
-    df, sigma, phi, merit = (
-        source[column].to_numpy(np.float64)
-        for source, column in ((table, name), (table, f"SIG{name}"), (phases, "PHIC"), (phases, "FOM"))
-    )
-    if electrons and "SCALE" in phases:
-        scale = phases["SCALE"].to_numpy(np.float64)
-        df, sigma = df / scale, sigma / scale
-    d, is_centric = resolution(table), centric(table)
-    use = np.isfinite(df) & (sigma > 0) & np.isfinite(phi) & np.isfinite(merit)
-    use &= (d <= (dmax or np.inf)) & (d >= (dmin or 0.0))
+    found = _Phased.of(table, phases.reindex(table.index), name, electrons)
+    use = found.complete & (found.d <= (dmax or np.inf)) & (found.d >= (dmin or 0.0))
     if anomalous:
-        use &= ~is_centric
+        use &= ~found.centric
     if not use.any():
         raise NoObservationsError("No reflection has a difference with a standard deviation and a phase; check them.")
-    hkl = table.reset_index()[["H", "K", "L"]].to_numpy(np.int32)[use]
-    df, sigma, phi, merit, d = df[use], sigma[use], phi[use], merit[use], d[use]
-    kept = _inliers(df, d, reject)
-    log.info("Differences of %s reflections; %s outliers rejected", f"{len(df):,}", f"{(~kept).sum():,}")
-    multiple = expected_multiple(hkl, table.spacegroup, is_centric[use])
-    w = np.zeros(len(df))
-    if weights == "none":
-        w[kept] = 1.0
-    elif weights == "q":
-        w[kept] = q_weights(df[kept], sigma[kept], alpha)
-    else:
-        w[kept] = shrinkage_weights(df[kept], sigma[kept], d[kept] ** -2.0, multiple[kept])
-    turned = phi + np.where(df < 0, 180.0, 0.0) - (90.0 if anomalous else 0.0)
+    found = _Phased(*(values[use] for values in found))
+    kept = _inliers(found.df, found.d, reject)
+    log.info("Differences of %s reflections; %s outliers rejected", f"{len(kept):,}", f"{(~kept).sum():,}")
+    w = _weights(weights, found, kept, table.spacegroup, alpha)
+    turned = found.phi + np.where(found.df < 0, 180.0, 0.0) - (90.0 if anomalous else 0.0)
     amplitude, phase = LABELS[anomalous]
     columns = {
-        name: df,
-        f"SIG{name}": sigma,
+        name: found.df,
+        f"SIG{name}": found.sigma,
         "W": w,
-        "PHIC": phi,
-        "FOM": merit,
-        amplitude: merit * w * np.abs(df),
+        "PHIC": found.phi,
+        "FOM": found.merit,
+        amplitude: found.merit * w * np.abs(found.df),
         phase: (turned + 180.0) % 360.0 - 180.0,
     }
     own = getattr(table[name].dtype, "mtztype", "D" if anomalous else "R")
     types = (own, "Q", "W", "P", "W", "F", "P")
-    return make_table(hkl, columns, dict(zip(columns, types, strict=True)), table.cell, table.spacegroup)
+    return make_table(found.hkl, columns, dict(zip(columns, types, strict=True)), table.cell, table.spacegroup)
+
+
+class _Phased(NamedTuple):
+    """Differences and the phases that go with them, of N reflections."""
+
+    hkl: np.ndarray  # int32 [N, 3]
+    df: np.ndarray  # [N], as all others
+    sigma: np.ndarray
+    phi: np.ndarray  # degrees
+    merit: np.ndarray
+    d: np.ndarray  # Å
+    centric: np.ndarray
+
+    @classmethod
+    def of(cls, table, phases, name, electrons):
+        """From the column of that name, on the scale of the phases if it is known and wanted."""
+        df, sigma, phi, merit = (
+            source[column].to_numpy(np.float64)
+            for source, column in ((table, name), (table, f"SIG{name}"), (phases, "PHIC"), (phases, "FOM"))
+        )
+        if electrons and "SCALE" in phases:
+            scale = phases["SCALE"].to_numpy(np.float64)
+            df, sigma = df / scale, sigma / scale
+        hkl = table.reset_index()[["H", "K", "L"]].to_numpy(np.int32)
+        return cls(hkl, df, sigma, phi, merit, resolution(table), centric(table))
+
+    @property
+    def complete(self):
+        """Which have all that a coefficient is made of."""
+        return np.isfinite(self.df) & (self.sigma > 0) & np.isfinite(self.phi) & np.isfinite(self.merit)
+
+
+def _weights(kind, found, kept, spacegroup, alpha):
+    """The weight of each difference, zero for outliers, which have no say in the others' either."""
+    w = np.zeros(len(kept))
+    df, sigma = found.df[kept], found.sigma[kept]
+    if kind == "none":
+        w[kept] = 1.0
+    elif kind == "q":
+        w[kept] = q_weights(df, sigma, alpha)
+    else:
+        multiple = expected_multiple(found.hkl, spacegroup, found.centric)
+        w[kept] = shrinkage_weights(df, sigma, found.d[kept] ** -2.0, multiple[kept])
+    return w
 
 
 def anomalous_differences(merged):
