@@ -280,10 +280,32 @@ def test_held_out_data_and_the_evidence_find_the_correlation(drawn, tied):
         np.testing.assert_array_equal(one, other)
     for criterion in ("log_evidence", "log_predictive", "log_predictive_children"):
         assert found[criterion].idxmax() == R, criterion
+    # Errors of differences observation by observation: far smaller than those of two means by themselves.
+    for suffix in ("", "_children"):
+        error = found[f"log_predictive_se{suffix}"]
+        assert error[R] == 0.0
+        assert error.drop(R).between(1e-4, 0.1).all()
+        assert error[0.9] < error[0.0]
+        assert found[f"log_predictive{suffix}"][R] - found[f"log_predictive{suffix}"][0.0] > 5 * error[0.0]
     for criterion in ("pearson", "weighted", "spearman"):
         assert found[criterion].between(0.5, 1).all()
         assert found[f"{criterion}_children"].between(0.5, 1).all()
     assert found.loc[R, "pearson_children"] > found.loc[0.0, "pearson_children"]
+
+
+def test_another_correlation_is_that_of_a_prior_that_has_it(drawn, tied, tables, mates):
+    asu = drawn[0].asu
+    other = model_of(drawn[0], priors.MultivariateWilson(asu, dataset_parents(asu, {"on": "off"}), 0.5, falloff=MEAN))
+    found = differences(other, drawn[0], "on", "off", correlation=R)
+    for name in ("DF", "SIGDF", "CORR"):
+        np.testing.assert_allclose(found[name], tables[0][name], rtol=1e-4, atol=1e-5)
+    reflections = mates[0]
+    two = [
+        model_of(reflections, priors.MultivariateWilson.friedel(reflections.asu, r, falloff=MEAN)) for r in (0.5, 0.9)
+    ]
+    found = [anomalous_differences(two[0], reflections, correlation=0.9), anomalous_differences(two[1], reflections)]
+    for name in ("DANO", "SIGDANO"):
+        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-4, atol=1e-5)
 
 
 def test_there_must_be_something_to_choose(drawn, tied, independent):

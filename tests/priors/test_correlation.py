@@ -195,3 +195,24 @@ def test_impossible_correlations_are_refused(asu):
     other = ReciprocalASU(asu.miller_index[:-1], asu.cell, asu.spacegroup)
     with pytest.raises(ValueError, match="is of other reflections: make one for each prior"):
         correlation.bind(other)
+
+
+def test_a_step_that_was_traced_before_a_correlation_is_chosen_sees_it(asu):
+    given = np.where(np.arange(60) % 2, np.nan, 0.5)
+    correlation = priors.ChosenCorrelation(given)
+    correlation.bind(asu)
+    refl_id = np.arange(60)
+    complement = tf.function(lambda: correlation.complement(refl_id))
+    np.testing.assert_array_equal(correlation.open, np.isnan(given))
+    np.testing.assert_allclose(complement(), np.where(np.isnan(given), 1.0, 0.75), rtol=1e-6)
+    # As many digits of 1 − r² as there can be.
+    correlation.assign(np.full(60, 0.99999), [{"relation": "on~off", "correlation": 0.99999}])
+    np.testing.assert_allclose(complement(), 1 - 0.99999**2, rtol=1e-5)
+    assert correlation.table == [{"relation": "on~off", "correlation": 0.99999}]
+    assert correlation.parameters() == {}
+    with pytest.raises(ValueError, match="between 0 and"):
+        correlation.assign(np.full(60, 1.1))
+    with pytest.raises(ValueError, match="between 0 and"):
+        priors.ChosenCorrelation(given + 1)
+    with pytest.raises(ValueError, match="for each of the 60"):
+        priors.ChosenCorrelation([0.5, np.nan]).bind(asu)

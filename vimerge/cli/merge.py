@@ -60,10 +60,13 @@ def add_arguments(parser):
         action="append",
         default=[],
         type=correlation,
-        metavar="ON~OFF=R",
-        help="prior correlation of a data set's structure factors with those of another; may be repeated",
+        metavar="ON~OFF[=R]",
+        help="prior correlation of a data set's structure factors with those of another, by resolution as the evidence "
+        "has it if R is left out; may be repeated",
     )
-    model.add_argument("--friedel-correlation", type=float, metavar="R", help="prior correlation of Friedel mates")
+    model.add_argument(
+        "--friedel-correlation", type=auto_or_number, metavar="R", help="prior correlation of Friedel mates, or auto"
+    )
     model.add_argument("--likelihood", choices=LIKELIHOODS, default="student-t", help="of an intensity")
     model.add_argument("--dof", type=float, default=16.0, help="degrees of freedom of student-t")
     model.add_argument(
@@ -71,6 +74,14 @@ def add_arguments(parser):
     )
     model.add_argument("--error-model", choices=ERROR_MODELS, default="evans", help="evans learns SdFac, SdB, SdAdd")
     model.add_argument("--errors-per", choices=ERRORS_PER, help="whose error model it is (default: each image's)")
+    model.add_argument(
+        "--shared-errors",
+        type=auto_or_number,
+        default="auto",
+        metavar="R",
+        help="correlation of the systematic errors of spots that correlated data sets have in common, on images of the "
+        "same number (default: auto, as the evidence has it)",
+    )
     model.add_argument("--scaling", metavar="A+B", help="mlp, image, physical, or a sum (default: mlp+image)")
     model.add_argument("--scale-posterior", choices=SCALE_POSTERIORS, default="delta", help="q(Σ)")
     model.add_argument("--width", type=int, default=32, metavar="N", help="of the scaling network")
@@ -81,7 +92,7 @@ def add_arguments(parser):
 
     training = parser.add_argument_group("training")
     training.add_argument("--objective", choices=OBJECTIVES, help="default: collapsed, with F integrated out")
-    training.add_argument("--epochs", type=int, metavar="N", help="default: what makes 600 steps, 2000 of elbo")
+    training.add_argument("--epochs", type=int, metavar="N", help="default: what makes 800 steps, 2000 of elbo")
     training.add_argument("--batch-size", type=int, metavar="N", help="observations (default: 2048, 8192 for elbo)")
     training.add_argument(
         "--learning-rate", type=float, metavar="RATE", help="of Adam, at the start (default: 0.02, 0.01 for elbo)"
@@ -101,11 +112,6 @@ def run(arguments):
         from vimerge.reflections import OptionError
 
         raise OptionError("A point has no moments to correct: leave out --correct-moments or take another --surrogate.")
-    if any(len(values) > 1 for _, (_, values) in arguments.correlate):
-        from vimerge.reflections import OptionError
-
-        raise OptionError("Give one correlation of two data sets; vimerge sweep compares several.")
-
     merge(
         arguments.output,
         quiet=options.get("quiet", False),
@@ -121,6 +127,9 @@ def job_options(arguments):
     if options["correct_moments"] and (arguments.correlate or arguments.friedel_correlation is not None):
         raise ValueError("Moments of reflections that a prior ties together are exact: leave out --correct-moments.")
 
+    if any(len(values) > 1 for _, (_, values) in arguments.correlate):
+        raise ValueError("Give one correlation of two data sets; vimerge sweep compares several.")
+
     def pick(*names):
         return {name: options[name] for name in names}
 
@@ -133,10 +142,10 @@ def job_options(arguments):
         ),
         "modelling": pick(
             *("surrogate", "over", "falloff", "learn_falloff", "reference", "reference_column", "friedel_correlation"),
-            *("likelihood", "dof", "learn_dof", "error_model", "errors_per"),
+            *("likelihood", "dof", "learn_dof", "error_model", "errors_per", "shared_errors"),
             *("scaling", "scale_posterior", "width", "depth", "scaling_from", "mc_samples"),
         )
-        | {"correlate": {child: (parent, values[0]) for child, (parent, values) in arguments.correlate}},
+        | {"correlate": {child: (parent, *(values or ("auto",))) for child, (parent, values) in arguments.correlate}},
         "training": pick("objective", "epochs", "batch_size", "learning_rate"),
         **pick("partials", "test_fraction", "half_datasets", "seed"),
     }
@@ -180,16 +189,24 @@ def operator(text):
 
 
 def correlation(text):
-    """Parse CHILD~PARENT=R, or with several correlations CHILD~PARENT=R,R."""
+    """Parse CHILD~PARENT, CHILD~PARENT=R, or with several correlations CHILD~PARENT=R,R."""
     pair, equals, numbers = text.partition("=")
     child, tilde, parent = pair.partition("~")
     try:
-        values = tuple(float(number) for number in numbers.split(","))
+        values = tuple(float(number) for number in numbers.split(",")) if equals else ()
     except ValueError:
         values = (-1.0,)
-    if not (child and tilde and parent and equals and all(0 <= value < 1 for value in values)):
-        raise argparse.ArgumentTypeError(f"{text!r} does not tie two data sets, such as on~off=0.99")
+    if not (child and tilde and parent and all(0 <= value < 1 for value in values)):
+        raise argparse.ArgumentTypeError(f"{text!r} does not tie two data sets, such as on~off=0.99, or on~off")
     return child, (parent, values)
+
+
+def auto_or_number(text):
+    """Parse a number, or auto."""
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number, such as 0.9, nor auto") from None
 
 
 def merge(output, quiet=False, correct_moments=False, report=True, trained=None, finish=None, **job):

@@ -23,8 +23,8 @@ def held_out(model, train, test, correlations, samples=1000, seed=0):
         Trained on `train` with a prior that correlates reflections.
     train, test : Reflections
         Observations of the model's ASU.
-    correlations : sequence of float, or dict of arrays [R] or Correlations by label
-        What to take in place of the prior's.
+    correlations : sequence of float, or dict of floats, arrays [R] or Correlations by label
+        What to take in place of the prior's; None in a dict is the prior's.
     samples, seed
         See `log_predictive`.
 
@@ -32,10 +32,11 @@ def held_out(model, train, test, correlations, samples=1000, seed=0):
     -------
     pandas.DataFrame
         A row for each, indexed by `correlation`. `log_predictive`: mean log predictive density of an observation, in
-        nats; `pearson`, `weighted` (by 1/SIGIobs²) and `spearman`: CCpred, the correlation of observed and predicted
-        intensities; the same four of those whose reflection has a parent, with `_children`; and `log_evidence` of the
-        training set, in nats, the sum over its observations. The higher the better, all of them; the evidence, which
-        needs no observations held out, is the most sensitive.
+        nats; `log_predictive_se`: the standard error of its difference from the best row's, observation by
+        observation, and zero for the best; `pearson`, `weighted` (by 1/SIGIobs²) and `spearman`: CCpred, the
+        correlation of observed and predicted intensities; the same five of those whose reflection has a parent, with
+        `_children`; and `log_evidence` of the training set, in nats, the sum over its observations. The higher the
+        better, but for the errors; the evidence, which needs no observations held out, is the most sensitive.
 
     Raises
     ------
@@ -49,8 +50,9 @@ def held_out(model, train, test, correlations, samples=1000, seed=0):
     if not isinstance(correlations, dict):
         correlations = {float(r): float(r) for r in correlations}
     of_child = np.asarray(model.prior.parents)[test.refl_id[test.principal]] >= 0
+    chosen = {"": slice(None), "_children": of_child}
     trained = model.surrogate.get_weights()
-    rows = {}
+    rows, densities = {}, []
     try:
         for label, correlation in correlations.items():
             posterior = posterior_of_trees(model, train, correlation)
@@ -59,14 +61,27 @@ def held_out(model, train, test, correlations, samples=1000, seed=0):
             model.surrogate.assign_moments(*moments)
             log_density = log_predictive(model, test, samples, seed)
             ipred = predict(model, test)["Ipred"]
-            rows[label] = {
-                **_agreement(test, log_density, ipred, slice(None), ""),
-                **_agreement(test, log_density, ipred, of_child, "_children"),
-                "log_evidence": posterior.total,
-            }
+            rows[label] = {}
+            for suffix, some in chosen.items():
+                rows[label] |= _agreement(test, log_density, ipred, some, suffix)
+            rows[label]["log_evidence"] = posterior.total
+            densities.append(log_density)
     finally:
         model.surrogate.set_weights(trained)
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("correlation")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("correlation")
+    for suffix, some in chosen.items():
+        place = table.columns.get_loc(f"log_predictive{suffix}") + 1
+        table.insert(place, f"log_predictive_se{suffix}", _errors(np.stack(densities)[:, some]))
+    return table
+
+
+def _errors(log_density):
+    """Standard errors of the means of rows [K, M] less the highest of them, paired; [K]."""
+    if log_density.shape[1] < 2:
+        return np.full(len(log_density), np.nan)
+    with np.errstate(invalid="ignore"):  # An impossible observation is infinitely far from a possible one.
+        less = log_density - log_density[log_density.mean(axis=1).argmax()]
+        return less.std(axis=1, ddof=1) / np.sqrt(less.shape[1])
 
 
 def _agreement(test, log_density, ipred, chosen, suffix):

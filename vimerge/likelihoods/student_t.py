@@ -1,8 +1,10 @@
 """Student's t: errors with heavy tails."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from scipy.special import ndtri, stdtr
 
 from vimerge.likelihoods.base import Likelihood
 
@@ -43,6 +45,12 @@ class StudentT(Likelihood):
 
     def _distribution(self, ipred, sigma):
         return _StudentT(self.dof, ipred, sigma)
+
+    def normal_scores(self, ipred, batch):
+        """See `Likelihood`; by SciPy, for TFP's incomplete beta function is a loop of many operations."""
+        total, sigma = self.prediction(ipred, batch)
+        t = ((batch["iobs"] - total) / sigma).numpy().astype(np.float64)
+        return -np.sign(t) * ndtri(stdtr(float(self.dof), -np.abs(t)))
 
     def get_config(self):
         """Arguments that make this layer again."""

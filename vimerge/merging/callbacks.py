@@ -2,6 +2,9 @@
 
 import keras
 
+from vimerge.merging.correlations import settle_correlations
+from vimerge.merging.error_correlation import settle_shared_errors
+
 
 class NonFiniteGradientError(RuntimeError):
     """Training stopped because many gradients in a row were not finite."""
@@ -67,6 +70,35 @@ class ConditionSurrogate(keras.callbacks.Callback):
             terms = self.model.elbo(self.test)
             terms = {"loss": self.model.loss_of(terms), **terms._asdict()}
             logs.update({f"val_{name}": float(value) for name, value in terms.items()})
+
+
+class Settle(keras.callbacks.Callback):
+    """After an epoch, choose the correlations that prior and likelihood leave to the evidence, given the scales.
+
+    Those of shared errors first, on which those of the structure factors depend more than they on these.
+
+    Parameters
+    ----------
+    reflections : Reflections
+        What the model is trained on.
+    epoch : int
+        After which, counted from 1.
+    """
+
+    def __init__(self, reflections, epoch):
+        super().__init__()
+        self.reflections, self.epoch = reflections, epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Choose when it is due."""
+        if epoch + 1 == self.epoch:
+            settle(self.model, self.reflections)
+
+
+def settle(model, reflections):
+    """Choose what is left to the evidence; see `Settle`."""
+    settle_shared_errors(model, reflections)
+    settle_correlations(model, reflections)
 
 
 class ProgressBar(keras.callbacks.Callback):

@@ -19,7 +19,7 @@ class Differences(NamedTuple):
     correlation: np.ndarray  # of the two in the posterior
 
 
-def differences(model, reflections, child, parent, operator=None):
+def differences(model, reflections, child, parent, operator=None, correlation=None):
     """Differences of the amplitudes of two data sets that were scaled together.
 
     Both are on one scale, and the difference has its error from the joint posterior: where the prior correlates the
@@ -35,6 +35,8 @@ def differences(model, reflections, child, parent, operator=None):
         Names of two data sets; the prior's need not be correlated, or in this order.
     operator : str, optional
         Such as "k,h,-l": what makes the parent's indices of the child's, if they were indexed differently.
+    correlation : Correlation, float or array [R], optional
+        What to take in place of the prior's, where it correlates reflections.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def differences(model, reflections, child, parent, operator=None):
     of_parent = related(asu, child, parent, operator)
     rows = np.flatnonzero((of_parent >= 0) & (n[asu.slice_of(child)] > 0) & (n[of_parent] > 0))
     ids = np.stack([rows + asu.slice_of(child).start, of_parent[rows]])
-    posterior = posterior_of_trees(model, reflections)
+    posterior = posterior_of_trees(model, reflections, correlation)
     found = difference_of(model.prior, posterior, *ids)
     columns = {"DF": found.mean, "SIGDF": found.sd, "CORR": found.correlation}
     # A difference of amplitudes of two crystals has the type of an amplitude: D is for anomalous ones.
@@ -76,7 +78,7 @@ def differences(model, reflections, child, parent, operator=None):
     return make_table(hkl, columns, types, own.cell, own.spacegroup)
 
 
-def anomalous_differences(model, reflections, dataset=None):
+def anomalous_differences(model, reflections, dataset=None, correlation=None):
     """Differences of Friedel mates, in the columns that phasing programs expect.
 
     The error is that of the joint posterior: where the prior correlates the mates, as `MultivariateWilson.friedel`
@@ -90,6 +92,8 @@ def anomalous_differences(model, reflections, dataset=None):
         The observations to use, of the model's ASU.
     dataset : str, optional
         Which data set, if there are several.
+    correlation : Correlation, float or array [R], optional
+        What to take in place of the prior's, where it correlates reflections.
 
     Returns
     -------
@@ -120,7 +124,7 @@ def anomalous_differences(model, reflections, dataset=None):
     keep = np.any(n > 0, axis=0)
     mates, ids, n, hkl = mates[:, keep], ids[:, keep], n[:, keep], hkl[keep]
 
-    posterior = posterior_of_trees(model, reflections)
+    posterior = posterior_of_trees(model, reflections, correlation)
     f, sigf = (np.where(n > 0, values[ids], np.nan) for values in (posterior.F, posterior.SIGF))
     pair = np.all(n > 0, axis=0) & (mates[0] != mates[1])
     found = Differences(*(np.full(len(hkl), np.nan) for _ in Differences._fields))

@@ -145,7 +145,7 @@ class Moments(NamedTuple):
     log_evidence: np.ndarray  # of the tree, at its root
 
 
-def integrate(forest, low, high, log_likelihood, nodes):
+def integrate(forest, low, high, log_likelihood, nodes, shared=None):
     """Integrate the joint density of each tree's amplitudes.
 
     Messages go from the children to their parents, up to the roots, and from parents down to such children as have
@@ -162,6 +162,9 @@ def integrate(forest, low, high, log_likelihood, nodes):
         At equal steps of these.
     nodes : int
         Of the rule for each message.
+    shared : SharedErrors, optional
+        Pairs of observations with correlated errors, on the same steps; their terms of one amplitude alone are in
+        `log_likelihood`.
 
     Returns
     -------
@@ -172,8 +175,17 @@ def integrate(forest, low, high, log_likelihood, nodes):
     x = OnRange.steps(low, high, said.shape[1])
 
     def message(sources, values, targets, edges):
-        source = OnRange(low[sources], high[sources], values)
-        return Message(source, x[targets], forest.r[edges], forest.complement[edges], centric, nodes)
+        r, complement, to = forest.r[edges], forest.complement[edges], x[targets]
+        if shared is None:
+            return Message(OnRange(low[sources], high[sources], values), to, r, complement, centric, nodes)
+        of_both = shared.of_both(edges)
+        if np.array_equal(targets, edges):
+            of_both = of_both.transpose(0, 2, 1)
+        # What the observations say of the source depends on the target's amplitude: a function for each of these.
+        number = to.shape[1]
+        each = [np.repeat(of, number) for of in (low[sources], high[sources], r, complement)]
+        source = OnRange(*each[:2], (values[:, np.newaxis] + of_both).reshape(-1, values.shape[1]))
+        return Message(source, to.reshape(-1, 1), *each[2:], centric, nodes).reshape(to.shape)
 
     upward = []
     for rows in reversed(forest.levels):

@@ -11,6 +11,7 @@ import pandas as pd
 import reciprocalspaceship as rs
 
 from vimerge.merging import crossvalidation, recipe, results
+from vimerge.merging.correlations import chosen_rows
 from vimerge.merging.differences import anomalous_differences
 from vimerge.merging.model import VariationalMergingModel
 from vimerge.merging.parts import model_file
@@ -138,6 +139,7 @@ class MergeJob:
             "held_out": len(test),
             "metadata": list(reflections.metadata_keys),
             "learned": model.parameters(),
+            "correlations": chosen_rows(model),
             "skipped_steps": skipped,
         }
         return MergeResult(self, model, tables, history, facts)
@@ -194,7 +196,7 @@ class MergeResult:
     history : pandas.DataFrame
         A row an epoch.
     facts : dict
-        Times, counts and learned numbers.
+        Times, counts, learned numbers and chosen correlations.
     """
 
     job: MergeJob

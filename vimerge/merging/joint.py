@@ -94,6 +94,7 @@ class LogJoint:
         model.check(reflections)
         self.model, self.number = model, len(model.asu)
         order = np.argsort(reflections.refl_id, kind="stable")
+        self._row = np.argsort(order)  # of each prediction, once they are sorted
         self._starts = np.searchsorted(reflections.refl_id[order], np.arange(self.number + 1))
         self._batch = self._scale = self._others = None
         highest = 10.0 * np.sqrt(model.prior(tf.range(self.number)).numpy().astype(np.float64))
@@ -159,10 +160,35 @@ class LogJoint:
         first = np.cumsum(count) - count
         column = np.repeat(np.arange(len(count)), count)
         rows = tf.constant(np.arange(len(column)) + (start - first)[column])
+        log_prob = self.model.likelihood(*self._predicted(np.take(intensity, column, axis=1), rows))
+        return np.add.reduceat(log_prob.numpy().astype(np.float64), first, axis=1)
+
+    def _predicted(self, intensity, rows):
+        """Predicted intensities from F² [S, K] of some of the sorted predictions, and a batch of these alone."""
         batch = {name: tf.gather(values, rows) for name, values in self._batch.items()}
-        batch["harmonic_id"] = tf.range(len(column))
-        ipred = tf.gather(self._scale, rows) * tf.gather(tf.constant(intensity, tf.float32), column, axis=1)
-        if self._others is not None:
-            ipred += tf.gather(self._others, rows)
-        log_prob = self.model.likelihood(ipred, batch).numpy().astype(np.float64)
-        return np.add.reduceat(log_prob, first, axis=1)
+        batch["harmonic_id"] = tf.range(len(rows))
+        ipred = tf.gather(self._scale, rows) * tf.constant(intensity, tf.float32)
+        return (ipred if self._others is None else ipred + tf.gather(self._others, rows)), batch
+
+    def normal_scores(self, x, predictions):
+        """Errors of K observations on the scale of normal ones, at amplitudes x [S, K], float64 [S, K]."""
+        pieces = [
+            self.model.likelihood.normal_scores(*self._predicted(np.square(x[:, part]), self._row[predictions[part]]))
+            for part in self._pieces(x)
+        ]
+        return np.concatenate([x[:, :0], *pieces], axis=1).astype(np.float64)
+
+    def systematic_share(self, x, predictions):
+        """What share of an observation's variance is not there at zero intensity, at amplitudes x [K], float64 [K]."""
+        likelihood, shares = self.model.likelihood, [np.empty(0)]
+        for part in self._pieces(x[np.newaxis]):
+            ipred, batch = self._predicted(np.square(x[np.newaxis, part]), self._row[predictions[part]])
+            sigma, least = (likelihood.prediction(of, batch)[1] for of in (ipred, tf.zeros_like(ipred)))
+            shares.append(np.ravel(1.0 - np.square(least / sigma)))
+        return np.clip(np.concatenate(shares), 0.0, 1.0).astype(np.float64)
+
+    @staticmethod
+    def _pieces(x):
+        """Slices of columns, so many at once that they fit in memory."""
+        size = max(CELLS // len(x), 1)
+        return [slice(first, first + size) for first in range(0, x.shape[1], size)]

@@ -151,6 +151,12 @@ class Message:
         self.mean2 = self.mean**2 + self.variance
         self.variance2 = 4.0 * self.mean * (self.mean * self.variance + skew) + kurtosis - self.variance**2
 
+    def reshape(self, shape):
+        """The same, with other shapes of the arrays."""
+        for name, values in vars(self).items():
+            setattr(self, name, values.reshape(shape))
+        return self
+
 
 def _rule(nodes):
     """Gauss–Legendre nodes ξ and, for each, its weight times ξ^k for k from 0 to 4."""

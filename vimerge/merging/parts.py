@@ -124,16 +124,26 @@ def _correlated(asu, correlate, falloff):
         raise ValueError("There is one data set, and nothing to correlate it with: read several as data sets apart.")
     tree = {child: parent for child, (parent, _) in correlate.items()}
     parents = dataset_parents(asu, tree)
-    correlation = np.zeros(len(asu), np.float32)
+    correlation = np.zeros(len(asu))
     for child, (_, r) in correlate.items():
-        correlation[asu.slice_of(child)] = r
+        correlation[asu.slice_of(child)] = np.nan if r == "auto" else r
+    if any(r == "auto" for _, r in correlate.values()):
+        correlation = priors.ChosenCorrelation(correlation)
     return priors.MultivariateWilson(asu, parents, correlation, falloff=falloff)
 
 
-def make_likelihood(reflections, name, errors, per=None, *, dof=16.0, learn_dof=True):
+def make_likelihood(reflections, name, errors, per=None, shared_errors=0.0, *, dof=16.0, learn_dof=True):
     """Make a likelihood with an error model."""
     noise = {"dof": dof, "learn_dof": learn_dof} if name == "student-t" else {}
-    return known("likelihood", name, LIKELIHOODS)(error_model=make_errors(reflections, errors, per), **noise)
+    error_model = make_errors(reflections, errors, per)
+    return known("likelihood", name, LIKELIHOODS)(error_model=error_model, shared_errors=shared_errors, **noise)
+
+
+def known_shared_errors(shared_errors, correlate, errors):
+    """The correlation of shared errors as likelihoods have it: None where the evidence has something to choose."""
+    if shared_errors != "auto":
+        return shared_errors
+    return None if correlate and errors != "none" else 0.0
 
 
 def make_errors(reflections, name, per=None):

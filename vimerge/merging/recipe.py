@@ -8,7 +8,7 @@ import pandas as pd
 import tensorflow as tf
 
 from vimerge.merging import parts
-from vimerge.merging.callbacks import ConditionSurrogate, Record
+from vimerge.merging.callbacks import ConditionSurrogate, Record, Settle, settle
 from vimerge.merging.model import VariationalMergingModel
 from vimerge.surrogates import Delta
 
@@ -25,7 +25,7 @@ class Plan(NamedTuple):
 
 
 PLANS = {
-    "collapsed": Plan(600, 3, 2048, "reflection", (1.0,), 0.02),
+    "collapsed": Plan(800, 3, 2048, "reflection", (1.0,), 0.02),
     "elbo": Plan(2000, 20, 8192, "observation", (0.02, 0.05, 0.1, 0.2, 0.4, 0.7), 0.01),
 }
 
@@ -46,6 +46,7 @@ def make_model(
     learn_dof=True,
     error_model="evans",
     errors_per=None,
+    shared_errors="auto",
     scaling=None,
     scale_posterior="delta",
     width=32,
@@ -74,11 +75,12 @@ def make_model(
         Amplitudes that the prior is centred on: a merged MTZ file, or a model (PDB or mmCIF).
     reference_column : str, optional
         The column of the MTZ file; found by its type if not given.
-    correlate : dict of str to (str, float), optional
-        The parent of a data set and the correlation of their structure factors, such as {"on": ("off", 0.99)}; see
-        `vimerge.priors.MultivariateWilson`.
-    friedel_correlation : float, optional
-        The correlation of Friedel mates.
+    correlate : dict of str to (str, float or "auto"), optional
+        The parent of a data set and the correlation of their structure factors, such as {"on": ("off", 0.99)}, or
+        "auto" for that of most evidence in each shell of resolution, which `train` chooses; see
+        `vimerge.priors.MultivariateWilson` and `vimerge.merging.choose_correlations`.
+    friedel_correlation : float or "auto", optional
+        The correlation of Friedel mates, or "auto" as well.
     likelihood : {"normal", "student-t", "laplace", "contaminated"}
         The noise family.
     dof : float
@@ -90,6 +92,10 @@ def make_model(
     errors_per : {"dataset", "file", "image"}, optional
         Whether each file or image has an error model of its own, drawn towards those of the others. By default each
         image has, if the error model is "evans" or "xds".
+    shared_errors : float or "auto"
+        The correlation of the systematic errors of spots that correlated data sets have in common, see
+        `vimerge.merging.choose_shared_errors`; "auto" is that of most evidence, which `train` chooses, or 0 without an
+        error model.
     scaling : str, optional
         The scaling model: "mlp", "image" or "physical", or several of them joined by "+", whose logarithms add up. By
         default "mlp+image", a network and a scale and B factor for each image, or "mlp" if there is one image or no
@@ -131,7 +137,13 @@ def make_model(
             else parts.trained_scaling(scaling_from)
         ),
         likelihood=parts.make_likelihood(
-            reflections, likelihood, error_model, errors_per, dof=dof, learn_dof=learn_dof
+            reflections,
+            likelihood,
+            error_model,
+            errors_per,
+            parts.known_shared_errors(shared_errors, correlate, error_model),
+            dof=dof,
+            learn_dof=learn_dof,
         ),
         mc_samples=mc_samples,
         seed=seed,
@@ -159,6 +171,7 @@ def train(
     With the "collapsed" objective the scaling model and the likelihood are trained with F integrated out, in batches of
     whole reflections, and in the end q(F) is set to the posterior given the scales. With "elbo" all are trained
     together by the Monte Carlo ELBO, which an error model makes slow unless q(F) is conditioned on the way.
+    Correlations that are left to the evidence are chosen before q(F) is set to the posterior for the last time.
 
     Parameters
     ----------
@@ -171,7 +184,7 @@ def train(
     objective : {"collapsed", "elbo"}, optional
         By default "collapsed", unless the model's class has an ELBO of its own or its surrogate has no width.
     epochs : int, optional
-        By default as many as make 600 steps, or 2,000 of "elbo", but some of each whatever the number of steps.
+        By default as many as make 800 steps, or 2,000 of "elbo", but some of each whatever the number of steps.
     batch_size : int, optional
         Observations in a batch; by default 2,048, or 8,192 for "elbo".
     learning_rate : float, optional
@@ -197,6 +210,7 @@ def train(
         objective = "collapsed" if model.collapsible and not point else "elbo"
     model.objective = objective
     if not model.trainable_variables:
+        settle(model, reflections)
         model.condition(reflections)
         return pd.DataFrame(columns=["skipped"], index=pd.Index([], name="epoch"))
     plan = PLANS[objective]
@@ -220,6 +234,7 @@ def train(
             callbacks = [ConditionSurrogate(reflections, at), *callbacks]
         if test is not None and len(test):
             validation = {"validation_data": test.dataset(shuffle=False), "validation_freq": max(1, epochs // 50)}
+    callbacks = [Settle(reflections, at[-1]), *callbacks]
     record = Record()
     model.fit(
         batches.repeat(),

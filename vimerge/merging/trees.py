@@ -6,6 +6,7 @@ import numpy as np
 
 from vimerge.merging.forest import Forest, Moments, integrate
 from vimerge.merging.messages import ROWS, OnRange
+from vimerge.merging.shared_errors import Pairs
 from vimerge.merging.start import log_joint, posteriors_on_grid
 
 # Amplitudes of each reflection, and of another for each of these. Where observations contradict the correlation or each
@@ -37,7 +38,7 @@ class TreePosterior(NamedTuple):
         return float(self.log_evidence.sum())
 
 
-def posterior_of_trees(model, reflections, correlation=None):
+def posterior_of_trees(model, reflections, correlation=None, shared_errors=None, only=None):
     """Integrate the joint density of amplitudes that the prior correlates, given the mean scales.
 
         p(F | I, Σ) ∝ Π_roots p(F_h) Π_children p(F_h | F_parent(h)) Π_h p(I_h | F_h, Σ)
@@ -54,6 +55,11 @@ def posterior_of_trees(model, reflections, correlation=None):
         Observations of the model's ASU.
     correlation : Correlation, float or array [R], optional
         What to take in place of the prior's.
+    shared_errors : float, optional
+        What to take in place of the likelihood's: the correlation of the systematic errors of paired observations of a
+        reflection and its parent, see `vimerge.merging.shared_errors`.
+    only : array, bool [R], optional
+        The reflections whose trees are wanted; others are integrated by themselves.
 
     Returns
     -------
@@ -74,9 +80,13 @@ def posterior_of_trees(model, reflections, correlation=None):
     if not correlated(model.prior):
         return found
     forest = Forest.of(model.prior, _correlation_of(model.prior, correlation))
+    if only is not None:
+        forest = forest.some(forest.any_of_tree(only[forest.ids]))
+    shared_errors = model.likelihood.shared_errors if shared_errors is None else shared_errors
+    pairs = Pairs.of(joint, reflections, model.prior.parents, own.F, shared_errors) if shared_errors else None
     for block in forest.parts(BLOCK):
         part = forest.some(_in(block, len(forest)))
-        moments = _solve(joint, part, own.F[part.ids] / part.scale, own.SIGF[part.ids] / part.scale)
+        moments = _solve(joint, part, own.F[part.ids] / part.scale, own.SIGF[part.ids] / part.scale, pairs)
         _assign(found, part, moments)
     return found
 
@@ -102,7 +112,7 @@ def _in(chosen, number):
     return mask
 
 
-def _solve(joint, forest, mean, sd):
+def _solve(joint, forest, mean, sd, pairs=None):
     """Moments of a block of trees, on ranges that close in on the mass; `mean` and `sd` are of each by itself."""
     moments = Moments(*np.zeros((len(Moments._fields), len(forest))))
     low, high, hard = _first_ranges(forest, mean, sd)
@@ -114,7 +124,7 @@ def _solve(joint, forest, mean, sd):
             chosen = pending & (hard == kind) & (forest.centric == centric)
             if chosen.any():
                 part = forest.some(chosen)
-                now, rough[chosen] = _integrate(joint, part, low[chosen], high[chosen], STEPS[kind], NODES[kind])
+                now, rough[chosen] = _integrate(joint, part, low[chosen], high[chosen], STEPS[kind], NODES[kind], pairs)
                 for values, value in zip(moments, now, strict=True):
                     values[chosen] = value
         step = (high - low) / (np.array(STEPS)[hard.astype(int)] - 1)
@@ -153,7 +163,7 @@ def _next_ranges(moments, low, high, step):
     return np.maximum(mean - below, 0.0), mean + above
 
 
-def _integrate(joint, forest, low, high, steps, nodes):
+def _integrate(joint, forest, low, high, steps, nodes, pairs=None):
     """Moments of some trees of one kind, and which log-likelihoods bend too much for such steps."""
     f = OnRange.steps(low, high, steps) * forest.scale[:, np.newaxis]
     values = joint.log_likelihood(f.T, forest.ids).T
@@ -161,12 +171,16 @@ def _integrate(joint, forest, low, high, steps, nodes):
     if not finite.all():
         # Outside its support a likelihood has no density.
         values = np.where(finite, values, np.min(values, axis=1, where=finite, initial=0.0, keepdims=True))
+    shared = None if pairs is None else pairs.on(joint, forest, f)
+    if shared is not None:
+        shared.add_own(values, forest.parent)
     near = values[:, 1:-1] > values.max(axis=1, keepdims=True) - DEEPEST
     rough = np.any(near & (np.diff(values, 2, axis=1) < -ROUGHEST), axis=1)
     parts = []
     for part in forest.parts(2 * ROWS):
-        few = forest.some(_in(part, len(forest)))
-        parts.append(integrate(few, low[part], high[part], values[part], nodes))
+        chosen = _in(part, len(forest))
+        few = forest.some(chosen), low[part], high[part], values[part], nodes
+        parts.append(integrate(*few, None if shared is None else shared.some(chosen)))
     return [np.concatenate(column) for column in zip(*parts, strict=True)], rough
 
 

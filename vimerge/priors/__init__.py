@@ -2,6 +2,7 @@
 
 from vimerge.priors.b_factor import AnisotropicFallOff, IsotropicFallOff
 from vimerge.priors.base import Prior
+from vimerge.priors.chosen_correlation import ChosenCorrelation
 from vimerge.priors.correlation import Correlation, GivenCorrelation
 from vimerge.priors.correlation_by_resolution import CorrelationByResolution
 from vimerge.priors.falloff import FallOff, FlatFallOff, GivenFallOff
@@ -14,6 +15,7 @@ from vimerge.priors.wilson import Wilson
 
 __all__ = [
     "AnisotropicFallOff",
+    "ChosenCorrelation",
     "Correlation",
     "CorrelationByResolution",
     "FallOff",

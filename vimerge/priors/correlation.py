@@ -66,6 +66,13 @@ class Correlation(keras.layers.Layer):
         raise NotImplementedError
 
 
+def in_range(values):
+    """The values, an array; a ValueError if one is no correlation."""
+    if not np.all((values >= 0) & (values <= HIGHEST + 1e-7)):
+        raise ValueError(f"A correlation must be between 0 and {HIGHEST} everywhere: at 1 nothing is left to learn.")
+    return values
+
+
 @keras.saving.register_keras_serializable(package="vimerge.priors")
 class GivenCorrelation(Correlation):
     """r as it is given.
@@ -84,11 +91,7 @@ class GivenCorrelation(Correlation):
 
     def __init__(self, values, **kwargs):
         super().__init__(**kwargs)
-        self.values = np.asarray(values, np.float64)
-        if not np.all((self.values >= 0) & (self.values <= HIGHEST + 1e-7)):
-            raise ValueError(
-                f"A correlation must be between 0 and {HIGHEST} everywhere: at 1 nothing is left to learn."
-            )
+        self.values = in_range(np.asarray(values, np.float64))
 
     def _bind(self, asu):
         values = self.values if self.values.ndim == 0 else per_reflection(asu, self.values, "correlation", np.float64)

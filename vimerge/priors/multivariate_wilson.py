@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from vimerge.distributions import ByCentricity, FoldedNormal, Rice, Squared
 from vimerge.priors.amplitude_density import log_amplitude_density
+from vimerge.priors.chosen_correlation import ChosenCorrelation
 from vimerge.priors.correlation import Correlation, GivenCorrelation
 from vimerge.priors.correlation_by_resolution import CorrelationByResolution
 from vimerge.priors.forest import check_parents
@@ -39,9 +40,9 @@ class MultivariateWilson(Wilson):
         The refl_id of each reflection's parent, as `reflections.dataset_parents` finds it; −1 for roots, as for
         reflections that the parent's data set lacks.
         A child of a centric reflection must be centric, and of an acentric one acentric.
-    correlation : float, array_like [R] or Correlation
+    correlation : float, array_like [R], "auto" or Correlation
         r from 0 to 0.99999: one number, one for each reflection with its parent, or a layer, such as
-        `CorrelationByResolution`.
+        `CorrelationByResolution`. "auto" is a `ChosenCorrelation`, which the evidence chooses once scales are known.
     falloff, modulation
         See `Wilson`. A child's Σ may differ from its parent's.
     learn : bool
@@ -187,12 +188,12 @@ class MultivariateWilson(Wilson):
 
 
 def make_correlation(correlation, learn=False):
-    """Make a correlation from a number or from one for each reflection; a Correlation stays as it is.
+    """Make a correlation from a number, from one for each reflection or from "auto"; a Correlation stays as it is.
 
     Raises
     ------
     ValueError
-        If one for each reflection is to be learned, or a Correlation is told whether to learn.
+        If one for each reflection is to be learned, a Correlation is told whether to learn, or it is another word.
     """
     if isinstance(correlation, Correlation):
         if learn:
@@ -200,6 +201,10 @@ def make_correlation(correlation, learn=False):
                 f"A {type(correlation).__name__} knows by itself whether it is learned: leave out learn=True."
             )
         return correlation
+    if isinstance(correlation, str):
+        if correlation != "auto" or learn:
+            raise ValueError(f'A correlation is a number, or "auto" to be chosen and not learned, not {correlation!r}.')
+        return ChosenCorrelation()
     if not learn:
         return GivenCorrelation(correlation)
     if np.ndim(correlation):
