@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vimerge.reflections.errors import ReflectionDataError
 
-CELLS = 1_000_000  # values of F × observations at once: bounds the memory to some tens of MB
+CELLS = 200_000  # values of F × observations at once: bounds the memory to some ten MB
 
 
 class Others(NamedTuple):
@@ -18,7 +18,7 @@ class Others(NamedTuple):
 
 
 # Predictions whose scales are worked out at once: a network's hidden units are many times its metadata.
-ROWS = 1 << 17
+ROWS = 1 << 13
 
 
 def mean_scales(model, batch):

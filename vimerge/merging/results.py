@@ -91,7 +91,7 @@ def _weighted_mean(value, sd, same):
     return np.sum(weight * np.nan_to_num(value), axis=0) / total, mean_sd
 
 
-def predict(model, reflections, batch_size=65536):
+def predict(model, reflections, batch_size=8192):
     """Predict observations, without the time that `model.predict` takes to trace its function first.
 
     Parameters
