@@ -185,7 +185,7 @@ def test_the_correlation_of_most_evidence_is_that_of_the_simulation(shared):
 
 
 def test_training_settles_what_the_likelihood_leaves_open():
-    reflections, _ = related_data(0.98, 0.8, dmin=3.0)
+    reflections, _ = related_data(0.98, 0.8, dmin=3.5)
     model = model_of(reflections, 0.98, shared_errors=None)
     train(model, reflections, epochs=1)
     assert 0.5 < model.likelihood.shared_errors < 0.99
