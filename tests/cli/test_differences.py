@@ -69,7 +69,7 @@ def test_a_sweep_merges_with_what_held_out_observations_choose(folder, tmp_path)
 
 
 def test_without_a_number_the_evidence_chooses_by_resolution(folder, tmp_path):
-    options = ["--correlate=on~off", "--dmin=3", "--half-datasets=0", "-o", str(tmp_path)]
+    options = ["--correlate=on~off", "--shared-errors=0.5", "--dmin=3", "--half-datasets=0", "-o", str(tmp_path)]
     assert main(["merge", *files(folder), *FAST, *options]) == 0
     run = json.loads((tmp_path / "run.json").read_text())
     assert run["options"]["modelling"]["correlate"] == {"on": ["off", "auto"]}
@@ -79,6 +79,7 @@ def test_without_a_number_the_evidence_chooses_by_resolution(folder, tmp_path):
     assert all(row["relation"] == "on~off" and row["children"] >= 100 and row["log_evidence"] > 20 for row in rows)
     assert all(0.98 < row["correlation"] < 0.9999 for row in rows)
     assert "correlations of most evidence" in (tmp_path / "log.txt").read_text()
+    assert run["learned"]["likelihood"]["correlation of shared errors"] == 0.5
 
 
 def test_relations_have_lists_of_their_own_in_a_sweep():
