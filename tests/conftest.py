@@ -1,5 +1,7 @@
 """Small data that several folders share. TensorFlow is imported only by the tests that ask for a model."""
 
+import random
+
 import gemmi
 import numpy as np
 import pytest
@@ -61,14 +63,12 @@ def table():
 @pytest.fixture(scope="session")
 def make_model():
     """Make a small model, started from the data: make_model(reflections, surrogate, over, likelihood, posterior)."""
-    import keras
-
     from vimerge import VariationalMergingModel, likelihoods, priors, scaling, surrogates
 
     def make(reflections, surrogate=surrogates.Gamma, over=None, likelihood=None, posterior="delta", **options):
         options = {"seed": 1, **options}
         if options["seed"] is not None:
-            keras.utils.set_random_seed(options["seed"])  # the network's weights: each run tests the same model
+            random.seed(options["seed"])  # from which Keras seeds the network's weights: each run tests the same model
         model = VariationalMergingModel(
             surrogate(reflections.asu, over=over),
             options.pop("prior", None) or priors.Wilson(reflections.asu),

@@ -49,7 +49,8 @@ def test_a_difference_has_a_map_whose_peaks_are_at_the_atoms_that_moved(folder, 
 
 
 def test_a_sweep_merges_with_what_held_out_observations_choose(folder, tmp_path):
-    options = ["--correlate=on~off=0.5,0.99", "--dmin=3", "--test-fraction=0.2", "--half-datasets=0", "--shared-errors=0"]
+    options = ["--correlate=on~off=0.5,0.99", "--shared-errors=0", "--dmin=3"]
+    options += ["--test-fraction=0.2", "--half-datasets=0"]
     assert main(["sweep", *files(folder), *FAST, *options, "-o", str(tmp_path)]) == 0
     table = pd.read_csv(tmp_path / "sweep.csv", index_col=0)
     assert table.index.tolist() == ["0.0", "0.5", "0.99", "by shell"]
@@ -68,6 +69,7 @@ def test_a_sweep_merges_with_what_held_out_observations_choose(folder, tmp_path)
     assert (chosen == [0.99]) == (best == "0.99")
 
 
+@pytest.mark.slow
 def test_without_a_number_the_evidence_chooses_by_resolution(folder, tmp_path):
     options = ["--correlate=on~off", "--shared-errors=0.5", "--dmin=3", "--half-datasets=0", "-o", str(tmp_path)]
     assert main(["merge", *files(folder), *FAST, *options]) == 0

@@ -124,6 +124,7 @@ def test_data_sets_that_have_nothing_in_common_stay_apart(few):
     assert 0.0 <= table["log_evidence"][0] < 4.0
 
 
+@pytest.mark.slow
 def test_each_relation_has_its_own(few):
     reflections = Reflections.concatenate(few, ["off", "on", "other"])
     model = tied(reflections, "auto", ("on", "other"))

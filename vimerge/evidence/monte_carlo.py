@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 from vimerge.evidence.independent import check_independent
 from vimerge.merging.joint import CELLS, LogJoint
 from vimerge.merging.trees import correlated
+from vimerge.priors.forest import roots
 
 
 class Estimate(NamedTuple):
@@ -158,9 +159,7 @@ def _of_trees(prior, log_weight):
     """The sums over each tree at its root, and zero elsewhere, of [K, R]."""
     if not correlated(prior):
         return log_weight
-    parents, root = np.asarray(prior.parents), np.arange(len(prior.parents))
-    while np.any(above := parents[root] >= 0):
-        root = np.where(above, parents[root], root)
+    root = roots(np.asarray(prior.parents))
     total = np.zeros_like(log_weight)
     np.add.at(total, (slice(None), root), log_weight)
     return total

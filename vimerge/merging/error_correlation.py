@@ -9,6 +9,7 @@ from vimerge.likelihoods.base import MOST_SHARED
 from vimerge.merging.shared_errors import paired_observations
 from vimerge.merging.start import single_harmonics
 from vimerge.merging.trees import correlated, posterior_of_trees
+from vimerge.priors.forest import roots
 
 log = logging.getLogger("vimerge")
 
@@ -57,14 +58,6 @@ def choose_shared_errors(model, reflections, correlation=None, seed=0):
 
     found = minimize_scalar(loss, bounds=(0.0, MOST_SHARED), method="bounded", options={"xatol": PRECISION})
     return float(found.x) if found.fun < loss(0.0) - LEAST_EVIDENCE else 0.0
-
-
-def roots(parents):
-    """The root of each reflection's tree, int [R]."""
-    root = np.arange(len(parents))
-    while np.any(above := parents[root] >= 0):
-        root = np.where(above, parents[root], root)
-    return root
 
 
 def _some_of(root_of_pairs, seed):

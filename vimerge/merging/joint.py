@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vimerge.reflections.errors import ReflectionDataError
 
-CELLS = 200_000  # values of F × observations at once: bounds the memory to some ten MB
+CELLS = 1_000_000  # values of F × observations at once: bounds the memory to some tens of MB
 
 
 class Others(NamedTuple):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from vimerge.priors import forest
 from vimerge.reflections import JoinedASU
 
 LEAST_CHILDREN = 100
@@ -44,9 +45,7 @@ def shells_of_relations(asu, parents, chosen, multiplicity, shells):
     -------
     RelationShells
     """
-    root = np.arange(len(parents))
-    while np.any(above := parents[root] >= 0):
-        root = np.where(above, parents[root], root)
+    root = forest.roots(parents)
     told = chosen & (multiplicity > 0) & (multiplicity[parents] > 0)
     rows, roots, of_roots, shell = [], [], [], np.full(len(parents), -1)
     for name, children in _relations(asu, parents, chosen):

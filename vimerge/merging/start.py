@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vimerge.merging.joint import CELLS, LogJoint, mean_scales, other_harmonics
+from vimerge.merging.joint import LogJoint, mean_scales, other_harmonics
 
 GRID = 33  # eight standard deviations to either side of the mean in steps of less than half a one
 MOST_PASSES = 10
+CELLS_OF_GRID = 200_000  # fewer than where time counts: this is where a merge needs most memory
 
 
 def start_from_data(model, reflections):
@@ -190,7 +191,7 @@ def posteriors_on_grid(joint):
     for _ in range(MOST_PASSES):
         step = (high[ids] - low[ids]) / GRID
         f = low[ids] + GRID * step * unit
-        log_p = joint(f, ids, cells=CELLS)
+        log_p = joint(f, ids, cells=CELLS_OF_GRID)
         peak = log_p.max(axis=0)
         weight = np.exp(log_p - peak)
         total = weight.sum(axis=0)

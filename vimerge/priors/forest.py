@@ -3,6 +3,14 @@
 import numpy as np
 
 
+def roots(parents):
+    """The root of each reflection's tree, int [R], given its parent, −1 for roots."""
+    root = np.arange(len(parents))
+    while np.any(above := parents[root] >= 0):
+        root = np.where(above, parents[root], root)
+    return root
+
+
 def check_parents(asu, parents):
     """The parents as int32 [R].
 
