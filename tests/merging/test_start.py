@@ -76,7 +76,7 @@ def test_conditional_moments_are_those_of_brute_force(observed, likelihood, nois
 def test_conditional_moments_do_not_depend_on_how_the_reflections_are_divided(observed, monkeypatch):
     model = model_of(observed, likelihoods.Normal())
     whole = start.conditional_moments(model, observed)
-    monkeypatch.setattr(start, "CELLS", 7 * start.GRID)
+    monkeypatch.setattr(start, "CELLS_OF_GRID", 7 * start.GRID)
     np.testing.assert_allclose(start.conditional_moments(model, observed), whole, rtol=1e-4)
 
 
