@@ -63,6 +63,21 @@ def sqrt_moments(alpha):
     return mean, tf.sqrt(variance)
 
 
+def log_half_power_excess(alpha):
+    """``log Γ(α + ½) - log Γ(α) - ½ log α``, which vanishes as α grows, to its own relative precision.
+
+    Parameters
+    ----------
+    alpha : tf.Tensor
+        Positive.
+    """
+    shift = _threshold(alpha.dtype)
+    # The series at α + shift, then down by the recurrence of Γ, whose terms are small where α is large.
+    below = alpha[..., tf.newaxis] + tf.range(shift, dtype=alpha.dtype)
+    down = 0.5 * tf.math.log1p(shift / alpha) - tf.reduce_sum(tf.math.log1p(0.5 / below), axis=-1)
+    return _odd_series(_HALF, alpha + shift) + down
+
+
 def log_power_moment(alpha, order):
     """``log E x^order = log Γ(α + order) - log Γ(α)`` of a gamma variate of unit rate.
 

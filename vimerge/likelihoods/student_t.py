@@ -1,11 +1,14 @@
 """Student's t: errors with heavy tails."""
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy.special import ndtri, stdtr
 
+from vimerge.distributions.gamma_functions import log_half_power_excess
 from vimerge.likelihoods.base import Likelihood
 
 tfd = tfp.distributions
@@ -65,10 +68,8 @@ class _StudentT(tfd.StudentT):
     """
 
     def _log_prob(self, value):
-        df = tf.convert_to_tensor(self.df)
-        wide = tf.cast(df, tf.float64)
-        log_normaliser = 0.5 * tf.math.log(wide) + tfp.math.lbeta(tf.constant(0.5, tf.float64), 0.5 * wide)
-        scale = tf.convert_to_tensor(self.scale)
+        df, scale = tf.convert_to_tensor(self.df), tf.convert_to_tensor(self.scale)
+        log_normaliser = 0.5 * math.log(2.0 * math.pi) - log_half_power_excess(0.5 * df)
         z = (value - self.loc) / scale
         shape = -0.5 * (df + 1.0) * tfp.math.log1psquare(z * tf.math.rsqrt(df))
-        return shape - tf.math.log(scale) - tf.cast(log_normaliser, df.dtype)
+        return shape - tf.math.log(scale) - log_normaliser

@@ -1,7 +1,10 @@
 """A whole merge, from files to a folder of results."""
 
+import ctypes
+import gc
 import json
 import logging
+import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -110,6 +113,7 @@ class MergeJob:
         begun = time.process_time()
         history = recipe.train(model, train, test, **self.training, seed=self.seed, callbacks=callbacks)
         training = time.process_time() - begun
+        _return_freed_memory()
         if trained is not None:
             trained(model, train, test)
         if skipped := int(history["skipped"].sum()):
@@ -142,6 +146,7 @@ class MergeJob:
             "correlations": chosen_rows(model),
             "skipped_steps": skipped,
         }
+        _return_freed_memory()
         return MergeResult(self, model, tables, history, facts)
 
     def inputs(self):
@@ -268,3 +273,12 @@ class MergeResult:
             "inputs": {str(path): {"sha256": file_digest(path)} for path in self.job.inputs()},
             **self.facts,
         }
+
+
+def _return_freed_memory():
+    """Give the system back what is no longer used, which the C library of Linux would keep for later."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from vimerge.merging import parts
 from vimerge.merging.callbacks import ConditionSurrogate, Record, Settle, settle
+from vimerge.merging.flat_adam import FlatAdam
 from vimerge.merging.model import VariationalMergingModel
 from vimerge.surrogates import Delta
 
@@ -221,9 +222,7 @@ def train(
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate or plan.learning_rate, epochs * len(batches))
     # An epoch in one call, from one iterator for all of them: Keras's own work for each call and each epoch takes as
     # long as several steps.
-    model.compile(
-        keras.optimizers.Adam(schedule, beta_2=0.99), steps_per_execution=len(batches), jit_compile=jit_compile
-    )
+    model.compile(FlatAdam(schedule, beta_2=0.99), steps_per_execution=len(batches), jit_compile=jit_compile)
     at = [math.ceil(epochs * part) for part in plan.condition_at]
     validation = {}
     if objective == "collapsed":
@@ -244,4 +243,5 @@ def train(
         callbacks=[*callbacks, record],
         **validation,
     )
+    model.train_function = None  # tens of MB, which no more training is to come for
     return pd.DataFrame(record.rows).set_index("epoch")

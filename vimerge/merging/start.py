@@ -9,7 +9,8 @@ from vimerge.merging.joint import LogJoint, mean_scales, other_harmonics
 
 GRID = 33  # eight standard deviations to either side of the mean in steps of less than half a one
 MOST_PASSES = 10
-CELLS_OF_GRID = 200_000  # fewer than where time counts: this is where a merge needs most memory
+BLOCK = 4096  # reflections at once
+CELLS_OF_GRID = 100_000  # fewer than where time counts: this is where a merge needs most memory
 
 
 def start_from_data(model, reflections):
@@ -184,14 +185,22 @@ def posteriors_on_grid(joint):
     -------
     OnGrid
     """
-    found = OnGrid(*(np.empty(joint.number) for _ in OnGrid._fields))
-    low, high = np.zeros(joint.number), joint.highest.copy()
+    blocks = [
+        _on_grid(joint, np.arange(first, min(first + BLOCK, joint.number))) for first in range(0, joint.number, BLOCK)
+    ]
+    return OnGrid(*map(np.concatenate, zip(*blocks, strict=True)))
+
+
+def _on_grid(joint, block):
+    """`OnGrid` of reflections that follow one another."""
+    found = OnGrid(*(np.empty(len(block)) for _ in OnGrid._fields))
+    low, high = np.zeros(len(block)), joint.highest[block]
     unit = ((np.arange(GRID) + 0.5) / GRID)[:, np.newaxis]
-    ids = np.arange(joint.number)
+    rows = np.arange(len(block))
     for _ in range(MOST_PASSES):
-        step = (high[ids] - low[ids]) / GRID
-        f = low[ids] + GRID * step * unit
-        log_p = joint(f, ids, cells=CELLS_OF_GRID)
+        step = (high[rows] - low[rows]) / GRID
+        f = low[rows] + GRID * step * unit
+        log_p = joint(f, block[rows], cells=CELLS_OF_GRID)
         peak = log_p.max(axis=0)
         weight = np.exp(log_p - peak)
         total = weight.sum(axis=0)
@@ -203,12 +212,12 @@ def posteriors_on_grid(joint):
         f_sd = np.maximum(f_sd, step / np.sqrt(12))
         i_sd = np.maximum(i_sd, 2 * f_mean * step / np.sqrt(12))
         for values, now in zip(found, (f_mean, f_sd, i_mean, i_sd, peak + np.log(total * step)), strict=True):
-            values[ids] = now
+            values[rows] = now
         # Only where it is too coarse, for each time the grid closes in it cuts off a little of the tails.
-        ids, f_mean, f_sd = ids[coarse], f_mean[coarse], f_sd[coarse]
-        if not len(ids):
+        rows, f_mean, f_sd = rows[coarse], f_mean[coarse], f_sd[coarse]
+        if not len(rows):
             break
-        low[ids], high[ids] = np.maximum(f_mean - 8 * f_sd, 0.0), f_mean + 8 * f_sd
+        low[rows], high[rows] = np.maximum(f_mean - 8 * f_sd, 0.0), f_mean + 8 * f_sd
     return found
 
 
