@@ -130,6 +130,7 @@ def _maker(contestant, data, held_out, options, cores):
             "quality": metrics.quality(found.predictions, found.halves, found.merged, truth),
             "costs": record.costs(),
             "held_out_in_common": heldout.in_common(found.predictions, held_out[seed]),
+            "halves": found.halves,
             "record": record.as_dict(),
         }
 
@@ -140,8 +141,12 @@ def _present(data, runs, options):
     """Print the tables of a data set and write results.json and the figure."""
     folder = options.output / data.name
     print(f"\n## {data.title}\n")
+    alike = _on_common_reflections(runs)
     rows = judging.time_to_quality(*runs.values()) if len(runs) == 2 else []
     print(judging.quality_table(runs), judging.cost_table(runs), sep="\n\n", end="\n\n")
+    if alike:
+        print("Half data sets, of the reflections that both have complete in both halves:\n")
+        print(judging.quality_table(alike), end="\n\n")
     if rows:
         print(judging.ratio_table(rows, list(runs)[1]), *judging.verdict(rows, runs, list(runs)[1]), sep="\n\n")
     print(*notes(runs), sep="\n")
@@ -157,6 +162,29 @@ def _present(data, runs, options):
     if len(runs) == 2:
         figures.quality_against_cpu(runs, folder / "quality.png")
     print(f"written: {folder / 'results.json'}")
+
+
+def _on_common_reflections(runs):
+    """The quality of half data sets at both contestants' ends, of reflections complete in the halves of both.
+
+    Each divides the observations at random in its own way, so that it has other reflections complete in both halves.
+    The runs' half data sets are taken out of them.
+    """
+    halves = {id(run): run.pop("halves") for own in runs.values() for run in own}
+    ends = {name: judging.final(own) for name, own in runs.items()}
+    alike = {name: [] for name in ends}
+    if len(ends) != 2:
+        return {}
+    for seed in sorted(set.intersection(*(set(end) for end in ends.values()))):
+        tables = [halves[id(end[seed])] for end in ends.values()]
+        if any(table is None for table in tables):
+            continue
+        first, second = map(metrics.complete_in_halves, tables)
+        common = first.intersection(second)
+        for (name, end), table in zip(ends.items(), tables, strict=True):
+            quality = metrics.half_dataset_means_of(table, common)
+            alike[name].append({**end[seed], "quality": quality, "reflections": len(common)})
+    return alike if any(alike.values()) else {}
 
 
 def notes(runs):

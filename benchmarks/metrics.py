@@ -122,6 +122,20 @@ def half_dataset_means(halves):
     return found
 
 
+def complete_in_halves(halves):
+    """The reflections, and repeats, whose amplitudes are all in both half data sets, a MultiIndex."""
+    first, second = pair_halves(halves)
+    amplitudes = [name for name in ("F(+)", "F(-)") if name in first] or ["F"]
+    there = [np.isfinite(t[amplitudes].to_numpy(np.float64)).all(axis=1) for t in (first, second)]
+    return first.index[there[0] & there[1]]
+
+
+def half_dataset_means_of(halves, reflections):
+    """`half_dataset_means` of some reflections and repeats alone."""
+    index = halves.set_index("repeat", append=True).index
+    return half_dataset_means(halves[index.isin(reflections)])
+
+
 def _half_differences(halves):
     first, second = pair_halves(halves)
     x, y = ((t["F(+)"] - t["F(-)"]).to_numpy(np.float64) for t in (first, second))

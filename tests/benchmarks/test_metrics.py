@@ -7,7 +7,16 @@ import pytest
 import reciprocalspaceship as rs
 from scipy.special import gammaln
 
-from benchmarks.metrics import METRICS, QUALITY, against_truth, half_dataset_means, held_out, quality
+from benchmarks.metrics import (
+    METRICS,
+    QUALITY,
+    against_truth,
+    complete_in_halves,
+    half_dataset_means,
+    half_dataset_means_of,
+    held_out,
+    quality,
+)
 from vimerge.statistics import Shells
 
 CELL, SPACEGROUP = gemmi.UnitCell(40, 50, 60, 90, 90, 90), gemmi.SpaceGroup("P 21 21 21")
@@ -108,3 +117,19 @@ def test_every_metric_says_which_way_is_better():
     assert METRICS["cpu_seconds"].ratio(2.0, 60.0) == 30.0
     assert METRICS["cpu_seconds"].is_better(2.0, 60.0)
     assert METRICS["pearson"].is_better(0.9, 0.8)
+
+
+def test_halves_are_compared_on_reflections_that_are_complete_in_both(amplitudes):
+    hkl, plus, minus = amplitudes
+    rng = np.random.default_rng(3)
+    noisy = [(plus + rng.normal(size=len(hkl)), minus + rng.normal(size=len(hkl))) for _ in range(2)]
+    everything = halves(hkl, *noisy)
+    # One mate of a third of the reflections is missing in one half.
+    gap = np.arange(len(hkl)) % 3 == 0
+    partial = halves(hkl, (np.where(gap, np.nan, noisy[0][0]), noisy[0][1]), noisy[1])
+    assert len(complete_in_halves(everything)) == len(hkl)
+    common = complete_in_halves(partial)
+    assert {hkl[:3] for hkl in common} == set(map(tuple, hkl[~gap]))
+    some = half_dataset_means(halves(hkl[~gap], *[(p[~gap], m[~gap]) for p, m in noisy]))
+    for table in (everything, partial):
+        assert half_dataset_means_of(table, common) == pytest.approx(some)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vimerge.merging.relations import shells_of_relations
+from vimerge.merging.start import single_harmonics
 from vimerge.merging.trees import correlated, posterior_of_trees
 from vimerge.priors import ChosenCorrelation
 from vimerge.reflections.errors import OptionError
@@ -14,6 +15,7 @@ from vimerge.reflections.errors import OptionError
 log = logging.getLogger("vimerge")
 
 SHELLS = 5
+MOST_CHILDREN = 1000  # of a shell, whose evidence knows log(1 − r) to about 0.07 where differences are measured well
 # In log(1 − r), in which the evidence of r is near to a parabola; r = 0.9999 is the highest.
 FIRST, HIGHEST, DECADE = np.log([1.0, 0.1, 0.01, 0.001]), np.log(1e-4), np.log(10.0)
 MOST_REFINEMENTS, LEAST_STEP, WIDEST = 6, 0.2, 1.0
@@ -28,7 +30,7 @@ class ChosenCorrelations(NamedTuple):
     table: pd.DataFrame  # a row for each relation and shell; see `choose_correlations`
 
 
-def choose_correlations(model, reflections, shells=SHELLS, chosen=None, **options):
+def choose_correlations(model, reflections, shells=SHELLS, chosen=None, most=MOST_CHILDREN, seed=0, **options):
     """Find the correlation of most evidence for each relation in shells of resolution.
 
     A relation is a child data set and its parent, or Friedel mates. Given the mean scales, the evidence is the product
@@ -47,6 +49,10 @@ def choose_correlations(model, reflections, shells=SHELLS, chosen=None, **option
         Of each relation, of equal numbers of children; fewer where they would have less than 100.
     chosen : array_like, bool [R], optional
         The children whose r to choose; of the others it is the prior's. All by default.
+    most : int
+        Enough children for a shell: of more, those of random trees are taken, and single harmonics alone.
+    seed : int
+        For the choice of trees.
     **options
         Further arguments of `posterior_of_trees`.
 
@@ -54,7 +60,7 @@ def choose_correlations(model, reflections, shells=SHELLS, chosen=None, **option
     -------
     ChosenCorrelations
         `correlation` is for `priors.ChosenCorrelation.assign`, or for `posterior_of_trees`. The columns of `table` are
-        `relation`; `d_max` and `d_min` in Å; `children`, the number of those that were observed with their parents;
+        `relation`; `d_max` and `d_min` in Å; `children`, the number taken, which were observed with their parents;
         `correlation`; `error`, of log(1 − r), from the curvature of the evidence, NaN where it is at an end of the
         range; and `log_evidence`, over that of r = 0, in nats.
 
@@ -71,7 +77,11 @@ def choose_correlations(model, reflections, shells=SHELLS, chosen=None, **option
     chosen = (parents >= 0) & (True if chosen is None else np.asarray(chosen, bool))
     if not chosen.any():
         raise OptionError("None of the chosen reflections has a parent; leave out chosen= for all that have one.")
-    found = shells_of_relations(model.asu, parents, chosen, reflections.multiplicity, shells)
+    found = shells_of_relations(model.asu, parents, chosen, reflections.multiplicity, shells, most, seed)
+    n = reflections.multiplicity
+    if np.any((chosen & (n > 0) & (n[parents] > 0))[~found.some]):
+        reflections = single_harmonics(reflections)
+        reflections = reflections[found.some[reflections.refl_id]]
     complement = model.prior.correlation.complement(np.arange(len(parents))).numpy().astype(np.float64)
     # r itself has lost digits in single precision where it is near one.
     fixed = np.where((parents >= 0) & ~chosen, np.sqrt(1.0 - complement), 0.0)
@@ -81,7 +91,7 @@ def choose_correlations(model, reflections, shells=SHELLS, chosen=None, **option
         return np.where(chosen, _r(x)[found.shell], fixed)
 
     def evidence(x):
-        return found.sums(posterior_of_trees(model, reflections, values(x), **options).log_evidence)
+        return found.sums(posterior_of_trees(model, reflections, values(x), only=found.some, **options).log_evidence)
 
     best = np.zeros((3, len(found.table)))
     for again in (False, True) if len(found.turns) > 1 else (False,):

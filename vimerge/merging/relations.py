@@ -14,18 +14,20 @@ LEAST_CHILDREN = 100
 class RelationShells(NamedTuple):
     """Shells of resolution, K of all the relations together; each has whole trees of those that its relation is in."""
 
-    table: pd.DataFrame  # a row for each shell: `relation`, `d_max`, `d_min` (Å) and `children`
+    table: pd.DataFrame  # a row for each shell: `relation`, `d_max`, `d_min` (Å) and `children`, those of `some`
     shell: np.ndarray  # the row of each child, int [R]; −1 of other reflections
     roots: np.ndarray  # of each tree once for each relation that it has, int [T]
     shell_of_root: np.ndarray  # the row of each of them, int [T]
+    some: np.ndarray  # the reflections of enough trees of each shell, bool [R]
     turns: list  # of arrays of rows: relations whose trees are theirs alone all at once, others one by one
 
     def sums(self, values):
-        """Sums over the roots of each shell, [K], of a value of each reflection, [R]."""
+        """Sums over the roots of each shell among `some`, [K], of a value of each reflection, [R]."""
+        values = np.where(self.some, values, 0.0)
         return np.bincount(self.shell_of_root, values[self.roots], minlength=len(self.table))
 
 
-def shells_of_relations(asu, parents, chosen, multiplicity, shells):
+def shells_of_relations(asu, parents, chosen, multiplicity, shells, most, seed):
     """Divide the children of each relation by the resolution of their roots.
 
     Parameters
@@ -40,6 +42,10 @@ def shells_of_relations(asu, parents, chosen, multiplicity, shells):
         The number of observations. Shells have equal numbers of children that were observed with their parents.
     shells : int
         For each relation, or fewer where they would have less than 100 such children.
+    most : int
+        Enough such children for a shell: of more, the trees of so many are taken at random.
+    seed : int
+        For that.
 
     Returns
     -------
@@ -48,6 +54,7 @@ def shells_of_relations(asu, parents, chosen, multiplicity, shells):
     root = forest.roots(parents)
     told = chosen & (multiplicity > 0) & (multiplicity[parents] > 0)
     rows, roots, of_roots, shell = [], [], [], np.full(len(parents), -1)
+    some, rng = np.zeros(len(parents), bool), np.random.default_rng(seed)
     for name, children in _relations(asu, parents, chosen):
         s2, known = asu.s2[root[children]], told[children]
         number = int(np.clip(known.sum() // LEAST_CHILDREN, 1, shells))
@@ -59,13 +66,16 @@ def shells_of_relations(asu, parents, chosen, multiplicity, shells):
         of_roots.append(len(rows) + own[first])
         for i in range(number):
             d = asu.s2[children[own == i]] ** -0.5
-            rows.append({"relation": name, "d_max": d.max(), "d_min": d.min(), "children": int(known[own == i].sum())})
+            rows.append({"relation": name, "d_max": d.max(), "d_min": d.min()})
+            some[root[rng.permutation(children[known & (own == i)])[:most]]] = True
     table, roots, of_roots = pd.DataFrame(rows), np.concatenate(roots), np.concatenate(of_roots)
+    some = some[root]
+    table["children"] = np.bincount(shell[told & some], minlength=len(table))
     if len(np.unique(roots)) == len(roots):
         turns = [np.arange(len(table))]
     else:
         turns = [np.flatnonzero(table["relation"] == name) for name in table["relation"].unique()]
-    return RelationShells(table, shell, roots, of_roots, turns)
+    return RelationShells(table, shell, roots, of_roots, some, turns)
 
 
 def _relations(asu, parents, chosen):
