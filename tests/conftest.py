@@ -1,6 +1,11 @@
 """Small data that several folders share. TensorFlow is imported only by the tests that ask for a model."""
 
+import os
 import random
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker is one of as many as there are cores: a thread for each core in each of them waits most of its time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import gemmi
 import numpy as np

@@ -128,6 +128,7 @@ def test_the_cli_offers_what_the_library_has():
     assert conventional.ROBUST == ROBUST
 
 
+@pytest.mark.slow
 def test_real_data_of_mosflm_end_to_end(tmp_path):
     from pathlib import Path
 

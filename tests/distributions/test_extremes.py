@@ -26,7 +26,7 @@ def everything(cls):
             d = cls(loc, scale)
             z = d.sample(seed=[1, 2])
             values = z, d.log_prob(points), d.log_prob(z), d.mean(), d.stddev(), d.mode()
-        gradients = [tape.gradient(y, x, unconnected_gradients="zero") for y in values for x in (loc, scale, points)]
+        gradients = [tape.gradient(y, [loc, scale, points], unconnected_gradients="zero") for y in values]
         return values, gradients, (d.cdf(points), d.entropy())
 
     return run
@@ -43,7 +43,7 @@ def test_everything_is_finite(cls, log_scale, log_ratio, offset):
     points = [near, float(loc) + float(scale), 1e-3 * float(scale), 1e-9 * float(scale), 1e-30]
     values, gradients, others = everything(cls)(np.full(5, loc), np.full(5, scale), np.array(points, np.float32))
     z, *_, mean, stddev, _ = values
-    for x in (*values, *gradients, *others):
+    for x in tf.nest.flatten([values, gradients, others]):
         assert np.all(np.isfinite(x))
     assert np.all(z > 0)
     assert np.all(mean >= loc * np.float32(1 - 1e-6))

@@ -86,8 +86,18 @@ def test_weights_without_a_tail():
         psis(np.full((100, 1), -np.inf))
 
 
-@pytest.mark.parametrize("likelihood", [Normal, lambda: StudentT(4.0)], ids=["normal", "student"])
-@pytest.mark.parametrize(("surrogate", "over"), DENSITIES, ids=[f"{s.__name__}-{over}" for s, over in DENSITIES])
+NOISES = {"normal": Normal, "student": lambda: StudentT(4.0)}
+# Of each family one likelihood, in turn; both with -m slow.
+FAMILIES = [
+    pytest.param(
+        *density, noise, marks=[] if i % 2 == j else pytest.mark.slow, id=f"{density[0].__name__}-{density[1]}-{name}"
+    )
+    for i, density in enumerate(DENSITIES)
+    for j, (name, noise) in enumerate(NOISES.items())
+]
+
+
+@pytest.mark.parametrize(("surrogate", "over", "likelihood"), FAMILIES)
 def test_corrected_moments_are_exact_whatever_the_family(observed, make_case, surrogate, over, likelihood):
     case = make_case(observed, surrogate=surrogate, over=over, likelihood=likelihood())
     truth, found = exact(*case), corrected_moments(*case, seed=7)

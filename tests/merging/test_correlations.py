@@ -2,65 +2,16 @@
 
 import logging
 
-import gemmi
 import keras
 import numpy as np
 import pytest
 
-from vimerge import VariationalMergingModel, likelihoods, priors, scaling, surrogates
+from vimerge import priors
 from vimerge.merging import choose_correlations, correlations, crossvalidation, posterior_of_trees, recipe
 from vimerge.merging.correlations import chosen_rows, settle_correlations
 from vimerge.reflections import OptionError, Reflections, dataset_parents
 
-MEAN = 10.0
-CELL, SPACEGROUP = gemmi.UnitCell(50, 60, 70, 90, 90, 90), gemmi.SpaceGroup("P 21 21 21")
-
-
-class Crystal:
-    """Reflections to some resolution, and normalised structure factors that are correlated with others."""
-
-    def __init__(self, dmin, seed):
-        self.rng = np.random.default_rng(seed)
-        self.hkl = gemmi.make_miller_array(CELL, SPACEGROUP, dmin)
-        operations = SPACEGROUP.operations()
-        self.centric = np.asarray(operations.centric_flag_array(self.hkl))
-        self.epsilon = np.asarray(operations.epsilon_factor_without_centering_array(self.hkl), float)
-        self.s2 = CELL.calculate_1_d2_array(self.hkl)
-
-    def draw(self, parent=0.0, r=0.0):
-        real, imaginary = self.rng.normal(size=(2, len(self.hkl)))
-        return r * parent + np.sqrt(1 - r**2) * np.where(self.centric, real, (real + 1j * imaginary) / np.sqrt(2))
-
-    def observe(self, e, hkl=None, anomalous=False):
-        """Four observations of each, with errors of a tenth of the mean intensity, on twenty images."""
-        rows = np.repeat(np.arange(len(e)), 4)
-        epsilon = np.resize(self.epsilon, len(e)) if hkl is None else np.ones(len(e))
-        sigma = np.full(len(rows), 0.1 * MEAN)
-        intensity = MEAN * epsilon[rows] * np.abs(e[rows]) ** 2 + sigma * self.rng.normal(size=len(rows))
-        image = self.rng.integers(0, 20, len(rows))
-        return Reflections.from_arrays(
-            (self.hkl if hkl is None else hkl)[rows],
-            intensity,
-            sigma,
-            image,
-            cell=CELL,
-            spacegroup=SPACEGROUP,
-            anomalous=anomalous,
-            metadata={},
-        )
-
-
-def model_of(reflections, prior):
-    model = VariationalMergingModel(
-        surrogates.FoldedNormal(reflections.asu),
-        prior,
-        scaling.MLP(reflections.metadata_keys, width=2, depth=0),
-        likelihoods.Normal(),
-        seed=1,
-    )
-    model.initialize(reflections)
-    model.scaling.adapt(reflections, 1.0)
-    return model
+from .crystal import MEAN, Crystal, model_of
 
 
 def tied(reflections, correlation, children=("on",)):
@@ -114,6 +65,17 @@ def test_correlations_that_differ_with_resolution_come_back(pair, chosen):
     for factor in (0.7, 1.4):
         beside = np.where(found.correlation > 0, 1 - factor * (1 - found.correlation), 0.0)
         assert posterior_of_trees(model, pair, beside).total < gain[0] - 2.0
+
+
+def test_of_many_reflections_a_random_part_is_enough(pair, chosen):
+    model, found = chosen
+    part = choose_correlations(model, pair, shells=4, most=60, seed=1).table
+    assert list(part["children"]) == [60] * 4
+    # Of the same reflections and more, the maximum is elsewhere by the difference of two variances.
+    expected = np.sqrt(part["error"] ** 2 - found.table["error"] ** 2)
+    moved = np.log1p(-part["correlation"]) - np.log1p(-found.table["correlation"])
+    assert np.all(np.abs(moved / expected) < 3.5)
+    assert np.std(moved / expected) > 0.1
 
 
 def test_data_sets_that_have_nothing_in_common_stay_apart(few):

@@ -1,65 +1,30 @@
-"""Differences of data sets and of Friedel mates: their columns, their errors, and which correlation the data want."""
+"""Differences of data sets: their columns, their errors, and which correlation the data want."""
 
 import gemmi
 import numpy as np
 import pytest
 from scipy import stats
 
-from vimerge import VariationalMergingModel, likelihoods, priors, scaling, surrogates
+from vimerge import priors
 from vimerge.evidence import held_out
 from vimerge.merging.differences import anomalous_differences, difference_of, differences
 from vimerge.merging.trees import posterior_of_trees
 from vimerge.reflections import OptionError, Reflections, dataset_parents
 
-MEAN, R = 10.0, 0.98
-CELL, SPACEGROUP = gemmi.UnitCell(50, 60, 70, 90, 90, 90), gemmi.SpaceGroup("P 21 21 21")
+from .crystal import MEAN, SPACEGROUP, Crystal, model_of
 
-
-def observations(rng, hkl, e, epsilon, anomalous=False):
-    """One to five observations of reflections of known E, weak to strong; a tenth of them are missing."""
-    rows = np.repeat(np.arange(len(hkl)), rng.integers(1, 6, len(hkl)) * (rng.random(len(hkl)) < 0.9))
-    sigma = MEAN * np.exp(rng.uniform(np.log(0.05), np.log(1.0), len(hkl)))[rows]
-    intensity = MEAN * epsilon[rows] * np.abs(e[rows]) ** 2 + sigma * rng.normal(size=len(rows))
-    image = rng.integers(0, 20, len(rows))
-    return Reflections.from_arrays(
-        hkl[rows], intensity, sigma, image, cell=CELL, spacegroup=SPACEGROUP, anomalous=anomalous, metadata={}
-    )
-
-
-def complex_normal(rng, centric):
-    real, imaginary = rng.normal(size=(2, len(centric)))
-    return np.where(centric, real, (real + 1j * imaginary) / np.sqrt(2))
-
-
-def model_of(reflections, prior, **options):
-    model = VariationalMergingModel(
-        surrogates.FoldedNormal(reflections.asu),
-        prior,
-        scaling.MLP(reflections.metadata_keys, width=2, depth=0),
-        likelihoods.Normal(),
-        seed=1,
-        **options,
-    )
-    model.initialize(reflections)
-    model.scaling.adapt(reflections, 1.0)
-    return model
+R = 0.98
 
 
 @pytest.fixture(scope="module")
 def drawn():
     """Two data sets of some 5,000 reflections that correlate by 0.98, and the amplitudes they were drawn from."""
-    rng = np.random.default_rng(2)
-    hkl = gemmi.make_miller_array(CELL, SPACEGROUP, 2.7)
-    operations = SPACEGROUP.operations()
-    centric = np.asarray(operations.centric_flag_array(hkl))
-    epsilon = np.asarray(operations.epsilon_factor_without_centering_array(hkl), float)
-    off = complex_normal(rng, centric)
-    on = R * off + np.sqrt(1 - R**2) * complex_normal(rng, centric)
-    parts = [observations(rng, hkl, e, epsilon) for e in (off, on)]
-    root = np.sqrt(MEAN * epsilon)
-    truth = {
-        tuple(index): pair for index, pair in zip(hkl, np.stack([root * abs(off), root * abs(on)], 1), strict=True)
-    }
+    crystal = Crystal(2.7, seed=2)
+    off = crystal.draw()
+    on = crystal.draw(off, R)
+    parts = [crystal.observe_unevenly(e) for e in (off, on)]
+    root = np.sqrt(MEAN * crystal.epsilon)
+    truth = dict(zip(map(tuple, crystal.hkl), np.stack([root * abs(off), root * abs(on)], 1), strict=True))
     return Reflections.concatenate(parts, ["off", "on"]), truth
 
 
@@ -189,82 +154,12 @@ def test_one_data_set_has_no_differences(drawn, tied):
         anomalous_differences(tied, drawn[0])
 
 
-# --- Friedel mates ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def mates():
-    """Friedel mates that correlate by 0.999, apart; and their true amplitudes."""
-    rng = np.random.default_rng(3)
-    hkl = gemmi.make_miller_array(CELL, SPACEGROUP, 4.0)
-    operations = SPACEGROUP.operations()
-    centric = np.asarray(operations.centric_flag_array(hkl))
-    epsilon = np.asarray(operations.epsilon_factor_without_centering_array(hkl), float)
-    plus = complex_normal(rng, centric)
-    minus = np.where(centric, plus, 0.999 * plus + np.sqrt(1 - 0.999**2) * complex_normal(rng, centric))
-    both = np.concatenate([hkl, -hkl[~centric]])
-    e = np.concatenate([plus, minus[~centric]])
-    reflections = observations(rng, both, e, np.concatenate([epsilon, epsilon[~centric]]), anomalous=True)
-    root = np.sqrt(MEAN * epsilon)
-    truth = {tuple(h): d for h, d in zip(hkl, root * (np.abs(plus) - np.abs(minus)), strict=True)}
-    return reflections, truth
-
-
-def test_anomalous_differences_are_those_of_the_joint_posterior(mates):
-    reflections, truth = mates
-    asu = reflections.asu
-    tied = model_of(reflections, priors.MultivariateWilson.friedel(asu, 0.999, falloff=MEAN))
-    table = anomalous_differences(tied, reflections)
-    alone = anomalous_differences(model_of(reflections, priors.Wilson(asu, MEAN)), reflections)
-    kinds = [table[name].dtype.mtztype for name in table.columns]
-    assert list(table.columns[:8]) == ["F", "SIGF", "DANO", "SIGDANO", "F(+)", "SIGF(+)", "F(-)", "SIGF(-)"]
-    assert "".join(kinds) == "FQDQGLGLIIR"
-    assert table.index.equals(alone.index)
-    pair = ~np.isnan(table["DANO"].to_numpy(float))
-    n = table[["N(+)", "N(-)"]].to_numpy()
-    is_centric = table.label_centrics()["CENTRIC"].to_numpy()
-    np.testing.assert_array_equal(pair, (n > 0).all(axis=1) & ~is_centric)
-    assert (~pair & ~is_centric).any()
-    found = table[pair]
-    np.testing.assert_allclose(found["DANO"], found["F(+)"] - found["F(-)"], atol=1e-4)
-    np.testing.assert_allclose(found["F"], (found["F(+)"] + found["F(-)"]) / 2, rtol=1e-5)
-    # Var (a + b)/2 = (Var a + Var b)/2 − Var (a − b)/4.
-    variance = found["SIGF(+)"] ** 2 / 2 + found["SIGF(-)"] ** 2 / 2 - found["SIGDANO"] ** 2 / 4
-    np.testing.assert_allclose(found["SIGF"], np.sqrt(variance), rtol=1e-4)
-    other = table[~pair & ~is_centric]
-    f = np.where(other["N(+)"] > 0, other["F(+)"], other["F(-)"])
-    np.testing.assert_allclose(other["F"], f)
-    true = np.array([truth[tuple(h)] for h in found.get_hkls()])
-    off = (true - found["DANO"].to_numpy(float)) / found["SIGDANO"].to_numpy(float)
-    assert np.mean(np.abs(off) < 1) == pytest.approx(0.68, abs=0.05)
-    correlation = [np.corrcoef(t[pair]["DANO"].to_numpy(float), true)[0, 1] for t in (table, alone)]
-    assert correlation[0] > correlation[1] + 0.03
-
-
-def test_differences_of_data_with_mates_apart_are_of_their_mean(mates):
-    reflections, _ = mates
-    joined = Reflections.concatenate([reflections[::2], reflections[1::2]], ["a", "b"])
-    model = model_of(
-        joined, priors.MultivariateWilson(joined.asu, dataset_parents(joined.asu, {"b": "a"}), 0.9, falloff=MEAN)
-    )
-    table = differences(model, joined, "b", "a")
-    assert table.index.is_unique
-    asu = joined.asu.of("b")
-    assert not np.any(table.hkl_to_asu().get_hkls() != table.get_hkls())
-    np.testing.assert_allclose(table["DF"], table["F_b"] - table["F_a"], atol=1e-4)
-    posterior = posterior_of_trees(model, joined)
-    first, n = joined.asu.slice_of("b").start, joined.multiplicity
-    parents = model.prior.parents
-    for h in table.get_hkls()[::101]:
-        ids = {int(asu.refl_id([x])[0]) + first for x in (h, -h) if asu.refl_id([x])[0] >= 0}
-        ids = np.array([i for i in ids if n[i] and parents[i] >= 0 and n[parents[i]]])
-        weight = posterior.SIGdF[ids] ** -2.0
-        row = table.loc[tuple(h)]
-        assert row["DF"] == pytest.approx(np.sum(weight * posterior.dF[ids]) / weight.sum(), rel=1e-4, abs=1e-5)
-        assert row["SIGDF"] == pytest.approx(weight.sum() ** -0.5, rel=1e-4)
-        assert row["N_b"] == n[ids].sum()
-    per_mate = anomalous_differences(model, joined, "a")
-    assert (per_mate["CORR"].dropna() == 0).all()
+def test_another_correlation_is_that_of_a_prior_that_has_it(drawn, tied, tables):
+    asu = drawn[0].asu
+    other = model_of(drawn[0], priors.MultivariateWilson(asu, dataset_parents(asu, {"on": "off"}), 0.5, falloff=MEAN))
+    found = differences(other, drawn[0], "on", "off", correlation=R)
+    for name in ("DF", "SIGDF", "CORR"):
+        np.testing.assert_allclose(found[name], tables[0][name], rtol=1e-4, atol=1e-5)
 
 
 # --- which correlation -----------------------------------------------------------------------------------------------
@@ -291,21 +186,6 @@ def test_held_out_data_and_the_evidence_find_the_correlation(drawn, tied):
         assert found[criterion].between(0.5, 1).all()
         assert found[f"{criterion}_children"].between(0.5, 1).all()
     assert found.loc[R, "pearson_children"] > found.loc[0.0, "pearson_children"]
-
-
-def test_another_correlation_is_that_of_a_prior_that_has_it(drawn, tied, tables, mates):
-    asu = drawn[0].asu
-    other = model_of(drawn[0], priors.MultivariateWilson(asu, dataset_parents(asu, {"on": "off"}), 0.5, falloff=MEAN))
-    found = differences(other, drawn[0], "on", "off", correlation=R)
-    for name in ("DF", "SIGDF", "CORR"):
-        np.testing.assert_allclose(found[name], tables[0][name], rtol=1e-4, atol=1e-5)
-    reflections = mates[0]
-    two = [
-        model_of(reflections, priors.MultivariateWilson.friedel(reflections.asu, r, falloff=MEAN)) for r in (0.5, 0.9)
-    ]
-    found = [anomalous_differences(two[0], reflections, correlation=0.9), anomalous_differences(two[1], reflections)]
-    for name in ("DANO", "SIGDANO"):
-        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-4, atol=1e-5)
 
 
 def test_there_must_be_something_to_choose(drawn, tied, independent):

@@ -57,7 +57,7 @@ def test_kl_of_f_is_counted_once_for_each_reflection_observed(reflections, make_
     assert float(model.elbo(next(iter(part.dataset()))).kl_f) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [100, 1000, 6000])
+@pytest.mark.parametrize("batch_size", [100, pytest.param(1000, marks=pytest.mark.slow), 6000])
 def test_minibatches_of_observations_are_unbiased(narrow, reflections, full, batch_size):
     elbo = compiled(narrow)
     for seed in (0, 1):
@@ -172,7 +172,7 @@ def log_evidence(reflections):
     ("surrogate", "over"),
     [
         (surrogates.Gamma, "intensity"),
-        (surrogates.Gamma, "amplitude"),
+        pytest.param(surrogates.Gamma, "amplitude", marks=pytest.mark.slow),
         (surrogates.RiceWoolfson, "amplitude"),
         (surrogates.FoldedNormal, "amplitude"),
     ],

@@ -40,7 +40,13 @@ COMBINATIONS = {
 }
 
 
-@pytest.fixture(scope="module", params=COMBINATIONS)
+# What is the package's, and what is a user's own; with -m slow also half of each.
+MIXED = {"gamma-normal", "folded-cauchy"}
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(n, marks=pytest.mark.slow) if n in MIXED else n for n in COMBINATIONS]
+)
 def trained(request, reflections, make_model):
     surrogate, likelihood, posterior = COMBINATIONS[request.param]
     model = make_model(reflections, surrogate, likelihood=likelihood(), posterior=posterior, mc_samples=2)

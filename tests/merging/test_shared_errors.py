@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.special import i0e
 
 from vimerge import VariationalMergingModel, likelihoods, priors, scaling, surrogates
-from vimerge.merging import choose_shared_errors, differences
+from vimerge.merging import choose_shared_errors, differences, error_correlation
 from vimerge.merging.joint import LogJoint
 from vimerge.merging.recipe import train
 from vimerge.merging.shared_errors import SharedErrors, paired_observations
@@ -140,8 +140,14 @@ def brute_force(model, reflections, child, share, number=300):
     return evidence, np.array(moments)
 
 
-@pytest.mark.parametrize("noise", NOISE)
-@pytest.mark.parametrize("r", [0.6, 0.99])
+@pytest.mark.parametrize(
+    ("noise", "r"),
+    [
+        ("normal", 0.99),
+        ("student-t", 0.6),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("normal", 0.6), ("student-t", 0.99))),
+    ],
+)
 def test_pairs_are_integrated_as_by_brute_force(noise, r):
     reflections, _ = related_data(0.97, 0.8, dmin=4.0)
     model = model_of(reflections, r, noise, shared_errors=0.8)
@@ -184,7 +190,9 @@ def test_the_correlation_of_most_evidence_is_that_of_the_simulation(shared):
     assert choose_shared_errors(model, reflections) == pytest.approx(shared, abs=0.06)
 
 
-def test_training_settles_what_the_likelihood_leaves_open():
+def test_training_settles_what_the_likelihood_leaves_open(monkeypatch):
+    # To within a tenth will do here.
+    monkeypatch.setattr(error_correlation, "PRECISION", 0.1)
     reflections, _ = related_data(0.98, 0.8, dmin=3.5)
     model = model_of(reflections, 0.98, shared_errors=None)
     train(model, reflections, epochs=1)

@@ -1,6 +1,7 @@
 """Training with Keras's own fit, and what happens when a gradient is not finite."""
 
 import csv
+import itertools
 import logging
 
 import keras
@@ -57,9 +58,21 @@ def test_every_public_surrogate_is_trained_here():
     assert {(cls, over) for cls in public for over in cls.allowed_over} == set(SURROGATES)
 
 
-@pytest.mark.parametrize("error_model", [None, likelihoods.Evans2011], ids=["sigma", "evans"])
-@pytest.mark.parametrize("noise", [likelihoods.Normal, likelihoods.StudentT])
-@pytest.mark.parametrize(("surrogate", "over"), SURROGATES, ids=lambda x: getattr(x, "__name__", x))
+NOISES = list(itertools.product([likelihoods.Normal, likelihoods.StudentT], [None, likelihoods.Evans2011]))
+# Of each surrogate one combination, in turn; all of them with -m slow.
+COMBINATIONS = [
+    pytest.param(
+        *surrogate,
+        *noise,
+        marks=[] if i % len(NOISES) == j else pytest.mark.slow,
+        id="-".join(getattr(part, "__name__", str(part)) for part in (*surrogate, *noise)),
+    )
+    for i, surrogate in enumerate(SURROGATES)
+    for j, noise in enumerate(NOISES)
+]
+
+
+@pytest.mark.parametrize(("surrogate", "over", "noise", "error_model"), COMBINATIONS)
 def test_every_combination_trains(few, make_model, surrogate, over, noise, error_model):
     posterior = "log-normal" if error_model and noise is likelihoods.StudentT else "delta"
     likelihood = noise(error_model=error_model() if error_model else None)

@@ -86,9 +86,13 @@ def test_overall_level_of_a_learned_fall_off_is_fixed(prior):
 
 @pytest.mark.parametrize(
     ("name", "over"),
-    [("wilson-anisotropic-learned", "amplitude"), ("wilson-smooth-learned", "intensity")]
-    + [("reference-all-learned", over) for over in ("amplitude", "intensity")]
-    + [("multivariate-all-learned", "intensity")],
+    [
+        ("wilson-anisotropic-learned", "amplitude"),
+        ("wilson-smooth-learned", "intensity"),
+        pytest.param("reference-all-learned", "amplitude", marks=pytest.mark.slow),
+        ("reference-all-learned", "intensity"),
+        ("multivariate-all-learned", "intensity"),
+    ],
 )
 def test_compiled_by_xla_it_is_the_same(name, over, asu):
     prior, refl_id, x = MEMBERS[name](asu), np.arange(60, dtype=np.int32), tf.linspace(0.1, 5.0, 60)

@@ -35,7 +35,7 @@ def test_training_finds_the_highest_posterior_density(strong, make_model):
     model.scaling.trainable = False
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 400), beta_2=0.9))
     batch = next(iter(strong.dataset()))
-    model.fit(strong.dataset(), epochs=400, verbose=0)
+    model.fit(strong.dataset().repeat(400), epochs=1, verbose=0)
     # The posterior on a fine grid, in double precision.
     scale = float(model.scaling(batch)[0])
     top = 3.0 * np.sqrt(max(strong.iobs.max(), 1.0) / scale)

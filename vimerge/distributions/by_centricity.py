@@ -101,7 +101,10 @@ class ByCentricity(tfd.Distribution):
         tf.Tensor
             Shape `batch_shape`, or that of the function where it is larger.
         """
-        value = tf.where(self._centric, function(self._if_centric), function(self._if_acentric))
+        return self._choose(function(self._if_centric), function(self._if_acentric))
+
+    def _choose(self, if_centric, if_acentric):
+        value = tf.where(self._centric, if_centric, if_acentric)
         shape = prefer_static.broadcast_shape(prefer_static.shape(value), self.batch_shape_tensor())
         return tf.broadcast_to(value, shape)
 
@@ -180,4 +183,5 @@ class ByCentricity(tfd.Distribution):
 
 @power_moments.register
 def _(distribution: ByCentricity, power):
-    return tuple(distribution.select(lambda d, i=i: power_moments(d, power)[i]) for i in (0, 1))
+    both = (power_moments(d, power) for d in (distribution.if_centric, distribution.if_acentric))
+    return tuple(distribution._choose(*values) for values in zip(*both, strict=True))

@@ -11,6 +11,9 @@ __all__ = ["dataset"]
 
 GROUPS = ("observation", "reflection", "image")
 
+# There are no conditions and loops of Python's on tensors here, which TensorFlow would take half a second to look for.
+_as_it_is = tf.autograph.experimental.do_not_convert
+
 
 def dataset(reflections, batch_size=None, shuffle=True, seed=0, by="observation", static=False):
     """
@@ -86,6 +89,7 @@ def dataset(reflections, batch_size=None, shuffle=True, seed=0, by="observation"
 
     if shuffle:
         # One permutation an epoch: ten times faster than a shuffle buffer of all observations.
+        @_as_it_is
         def epoch(number):
             return order.slices(order.draw(number, seed))
 
@@ -93,7 +97,7 @@ def dataset(reflections, batch_size=None, shuffle=True, seed=0, by="observation"
         indices = indices.apply(tf.data.experimental.assert_cardinality(plan.n_batches))
     else:
         indices = order.slices(tf.range(order.n_groups))
-    return indices.map(columns.gather).prefetch(2)
+    return indices.map(_as_it_is(columns.gather)).prefetch(2)
 
 
 def _grouped(reflections, by):
@@ -158,7 +162,7 @@ class _Order:
             bounds = tf.gather(tf.concat([[0], ends], 0), bounds)
             order = tf.repeat(shift, sizes) + tf.range(self.count)
         batches = tf.data.Dataset.range(self.plan.n_batches, output_type=tf.int32)
-        return batches.map(lambda i: order[bounds[i] : bounds[i + 1]])
+        return batches.map(_as_it_is(lambda i: order[bounds[i] : bounds[i + 1]]))
 
 
 class _Monochromatic:
