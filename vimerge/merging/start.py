@@ -10,7 +10,7 @@ from vimerge.merging.joint import LogJoint, mean_scales, other_harmonics
 GRID = 33  # eight standard deviations to either side of the mean in steps of less than half a one
 MOST_PASSES = 10
 BLOCK = 4096  # reflections at once
-CELLS_OF_GRID = 100_000  # fewer than where time counts: this is where a merge needs most memory
+CELLS_OF_GRID = 200_000  # fewer than where time counts: this is where a merge needs most memory
 
 
 def start_from_data(model, reflections):
