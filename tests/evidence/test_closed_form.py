@@ -7,6 +7,9 @@ import tensorflow_probability as tfp
 from scipy import stats
 
 from vimerge.evidence import corrected_moments, elbo, exact, importance, naive
+from vimerge.evidence.monte_carlo import draw
+from vimerge.evidence.pareto import psis
+from vimerge.merging.joint import LogJoint
 from vimerge.priors import Prior
 
 tfb, tfd = tfp.bijectors, tfp.distributions
@@ -67,7 +70,11 @@ def test_exact(tractable, truth):
 def test_unbiased_estimators(tractable, truth, estimator):
     found = estimator(*tractable, samples=4000, seed=1)
     error = (found.log_evidence - truth[0]) / found.standard_error
-    assert np.abs(error).max() < 4.5
+    # Weights p/q whose tail has a shape of ½ or more have no variance, and an estimate from them no standard error.
+    joint = LogJoint(*tractable)
+    light = psis(draw(joint, np.arange(60), 20_000, (9, 9)).log_weight).khat < 0.4
+    assert light.sum() > 15
+    assert np.abs(error[light] if estimator is importance else error).max() < 4.5
     assert 0.7 < np.sqrt(np.mean(error**2)) < 1.4
     assert found.total == pytest.approx(truth[0].sum(), abs=5 * np.sqrt(np.sum(found.standard_error**2)))
 

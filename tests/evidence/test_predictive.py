@@ -63,6 +63,7 @@ def test_it_is_the_integral_over_the_amplitude(held_out):
     assert found.dtype == np.float64
     assert found.shape == (120,)
     posterior = of_amplitude(model.surrogate.distribution())
+    known = 0
     for i in range(0, 120, 7):
         q, x, s = posterior[held_out.refl_id[i]], float(held_out.iobs[i]), float(held_out.sigiobs[i])
         low, high = q.ppf([1e-12, 1 - 1e-12])
@@ -76,7 +77,10 @@ def test_it_is_the_integral_over_the_amplitude(held_out):
 
         (first, reference), (second, _) = mean(1), mean(2)
         error = np.sqrt((second / first**2 - 1.0) / 5000)
-        assert abs(found[i] - np.log(first) - reference) < 4.5 * error + 1e-4
+        if error < 0.3:  # of an improbable observation all hangs on the few samples in q's tail
+            known += 1
+            assert abs(found[i] - np.log(first) - reference) < 4.5 * error + 1e-4
+    assert known > 12
 
 
 def test_two_harmonics_are_integrated_together(held_out):
