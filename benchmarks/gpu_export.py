@@ -46,22 +46,20 @@ def training_step(path, objective=None, batch_size=None):
         What it captures, in the order of the program's parameters after the arguments.
     facts : dict
     """
-    import inspect
-
     import keras
     import tensorflow as tf
 
     from vimerge import Reflections
     from vimerge.merging import recipe, set_seed
+    from vimerge.merging.flat_adam import FlatAdam
 
     reflections = Reflections.read(path, anomalous=True)
     set_seed(0)
     model = recipe.make_model(reflections, seed=0)
     model.objective = objective or default_objective()
     plan = recipe.PLANS[model.objective]
-    given = {"static": True} if "static" in inspect.signature(reflections.dataset).parameters else {}
-    batch = next(iter(reflections.dataset(batch_size, seed=0, by=plan.by, **given)))
-    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 1000), beta_2=0.99))
+    batch = next(iter(reflections.dataset(batch_size, seed=0, by=plan.by, static=True)))
+    model.compile(FlatAdam(keras.optimizers.schedules.CosineDecay(0.01, 1000), beta_2=0.99))
     model.optimizer.build(model.trainable_variables)
     names = sorted(batch)
 
