@@ -111,7 +111,9 @@ def test_a_physical_model_is_of_the_parts_that_the_metadata_allow(reflections):
 
 def test_a_physical_model_without_any_of_its_columns_is_refused_with_the_fix(measured):
     data = measured(np.arange(9), FRACTIONCALC=np.arange(9.0))
-    with pytest.raises(ValueError, match=r"needs the metadata ROT, or XDET and YDET, or columns named with rotation="):
+    with pytest.raises(
+        ValueError, match=r"metadata ROT, or XDET and YDET, or X and Y, or columns named with rotation="
+    ):
         scaling.physical(data)
     with pytest.raises(ValueError, match="needs the metadata XPOS"):
         scaling.physical(data, position=("XPOS", "YPOS"))

@@ -9,6 +9,7 @@ from vimerge.conventional.model import Coordinates, ScaleModel
 from vimerge.conventional.outliers import disagreeing, less_likely, too_strong, undecided
 from vimerge.conventional.wilson import mean_intensity
 from vimerge.reflections.errors import OptionError
+from vimerge.reflections.metadata import detector_position
 
 __all__ = ["State", "columns"]
 
@@ -56,14 +57,14 @@ class State:
         wavelength = columns(reflections, options.wavelength_key) if options.wavelength_key else None
         wavelength = wavelength[:, 0] if wavelength is not None else None
         order = layout.order
-        positions = (columns(reflections, *names) for names in (("XDET", "YDET"), ("X", "Y")))
+        position = detector_position(reflections.metadata_keys)
         coordinates = Coordinates(
             s2=asu.s2[reflections.refl_id],
             image_id=reflections.image_id,
             n_images=reflections.n_images,
             rotation=rotation,
             direction=columns(reflections, "S1X", "S1Y", "S1Z"),
-            detector=next((xy for xy in positions if xy is not None), None),
+            detector=None if position is None else columns(reflections, *position),
             wavelength=wavelength,
         )
         self.model = ScaleModel(layout, coordinates.take(order), options.model)

@@ -8,12 +8,21 @@ from vimerge.reflections.columns import is_sigma_of, missing_column
 from vimerge.reflections.errors import MissingColumnError
 from vimerge.reflections.geometry import GEOMETRY, beam_columns
 
-__all__ = ["COMPUTED", "FILE", "choose_metadata", "informative_columns", "metadata_matrix"]
+__all__ = [
+    "COMPUTED",
+    "FILE",
+    "choose_metadata",
+    "detector_position",
+    "informative_columns",
+    "metadata_matrix",
+]
 
 logger = logging.getLogger("vimerge")
 
 COMPUTED = ("dHKL", "Hobs", "Kobs", "Lobs")
 FILE = "file"
+# Columns that hold where on the detector an observation was.
+_POSITIONS = (("XDET", "YDET"), ("X", "Y"))
 # MTZ types of columns that describe how an observation was made: batch number, integer, real.
 _INFORMATIVE_TYPES = frozenset("BIR")
 
@@ -45,6 +54,24 @@ def informative_columns(raw):
         and "isym" not in name.lower()
         and not name.lower().startswith(("freer", "free_r"))
     ]
+
+
+def detector_position(names):
+    """
+    The two columns that hold where on the detector an observation was.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Columns that are there.
+
+    Returns
+    -------
+    tuple of (str, str) or None
+        XDET and YDET, or X and Y; None if neither pair is there.
+    """
+    names = set(names)
+    return next((pair for pair in _POSITIONS if names.issuperset(pair)), None)
 
 
 def _is_intensity(raw, name):

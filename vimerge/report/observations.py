@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from vimerge.reflections.metadata import detector_position
 from vimerge.report import curves, densities
 from vimerge.report.definitions import DEFINITIONS
 from vimerge.report.page import Cell, Section, Table, heading, number
@@ -12,9 +13,6 @@ from vimerge.report.style import SERIES
 from vimerge.statistics import resolution
 
 __all__ = ["detector", "images", "outliers", "predictions", "residuals"]
-
-# Columns that hold where on the detector an observation was.
-POSITIONS = (("XDET", "YDET"), ("X", "Y"))
 
 BY_IMAGE = {
     "median": ("Scale", "relative scale", "Median over the median of all; the band holds the middle half.", None),
@@ -58,7 +56,7 @@ def detector(study):
         "Medians over the face of the detector of the scale, relative to the median of its image, and of z.",
     )
     for r in study.predicted:
-        position = next((pair for pair in POSITIONS if set(pair) <= set(r.predictions.columns)), None)
+        position = detector_position(r.predictions.columns)
         if position is None:
             continue
         x, y = (r.predictions[c].to_numpy(np.float64) for c in position)

@@ -2,6 +2,7 @@
 
 import logging
 
+from vimerge.reflections.metadata import detector_position
 from vimerge.scaling.absorption import Absorption
 from vimerge.scaling.detector import Detector
 from vimerge.scaling.smooth import Smooth
@@ -9,7 +10,7 @@ from vimerge.scaling.sum import Sum
 
 log = logging.getLogger("vimerge")
 
-ROTATION, POSITION = "ROT", ("XDET", "YDET")
+ROTATION = "ROT"
 
 
 def physical(
@@ -31,7 +32,8 @@ def physical(
     degree : int
         The highest degree of its spherical harmonics.
     position : sequence of str, optional
-        Two columns with the position on the detector, "XDET" and "YDET" where there are both; see `Detector`.
+        Two columns with the position on the detector, "XDET" and "YDET", or "X" and "Y", where there are both; see
+        `Detector`.
     nodes : int or (int, int)
         How many nodes along x and y.
     posterior : str
@@ -56,11 +58,12 @@ def physical(
         parts.append(Smooth.from_reflections(reflections, rotation or ROTATION, spacing=spacing, posterior=posterior))
     if directions is not None:
         parts.append(Absorption(keys, directions, degree, posterior=posterior))
-    if position is not None or set(POSITION) <= set(keys):
-        parts.append(Detector(keys, position or POSITION, nodes, posterior=posterior))
+    position = position or detector_position(keys)
+    if position is not None:
+        parts.append(Detector(keys, position, nodes, posterior=posterior))
     if not parts:
         raise ValueError(
-            f"A physical scaling model needs the metadata {ROTATION}, or {' and '.join(POSITION)}, or columns named "
+            f"A physical scaling model needs the metadata {ROTATION}, or XDET and YDET, or X and Y, or columns named "
             f"with rotation=, directions= or position=; there are {', '.join(keys) or 'none'}."
         )
     log.info("physical scaling model of %s", ", ".join(type(part).__name__ for part in parts))
