@@ -13,7 +13,7 @@ from vimerge.merging.job import PARTIALS
 from vimerge.merging.model import OBJECTIVES
 from vimerge.priors.wilson import FALLOFFS
 from vimerge.reflections import OptionError, Reflections
-from vimerge.scaling import MLP, Sum
+from vimerge.scaling import MLP, Detector, ImageLayers, ImageScale
 from vimerge.scaling.posteriors import POSTERIORS
 
 
@@ -152,6 +152,18 @@ def test_a_class_with_an_elbo_of_its_own_is_trained_by_it(reflections):
 
 
 def test_each_image_has_a_scale_where_it_can_have_one(reflections, simulation):
-    assert isinstance(recipe.make_model(reflections).scaling, Sum)
+    enough = len(reflections) // (reflections.n_images * parts.ENOUGH_FOR_LAYERS) - 1
+    for width, network in ((enough, ImageLayers), (enough + 1, MLP)):
+        made = recipe.make_model(reflections, width=width, depth=0).scaling
+        assert [type(part) for part in made.parts] == [network, ImageScale]
     without = Reflections.from_dataset(simulation.observations, metadata=["XDET", "YDET", "ROT"])
     assert isinstance(recipe.make_model(without).scaling, MLP)
+
+
+def test_the_detector_is_found_by_the_columns_of_its_position(reflections, simulation):
+    made = recipe.make_model(reflections, scaling="layers+image+detector").scaling
+    assert isinstance(made.parts[-1], Detector)
+    assert made.parts[-1].position == ("XDET", "YDET")
+    without = Reflections.from_dataset(simulation.observations, metadata=["ROT", "dHKL"])
+    with pytest.raises(ValueError, match="'detector' needs the metadata XDET and YDET, or X and Y"):
+        recipe.make_model(without, scaling="mlp+detector")

@@ -91,7 +91,7 @@ def test_the_restraint_is_a_prior_density_per_observation(make, data):
     if make is scaling.ImageLayers:
         np.testing.assert_allclose(model.losses[0], before / len(data), rtol=1e-5)
         w = weight.numpy()
-        expected = (w[:, :-1] ** 2).sum() * 64 / (2 * 0.5**2) + (w[:, -1] ** 2).sum() / (2 * 0.5**2)
+        expected = (w**2).sum() / (2 * 0.3**2)
     else:
         k, b = (np.array(model.parameters()[name]) for name in ("k", "B"))
         expected = ((k - k.mean()) ** 2).sum() / (2 * 0.5**2) + ((b - b.mean()) ** 2).sum() / (2 * 5.0**2)

@@ -82,7 +82,12 @@ def add_arguments(parser):
         help="correlation of the systematic errors of spots that correlated data sets have in common, on images of the "
         "same number (default: auto, as the evidence has it)",
     )
-    model.add_argument("--scaling", metavar="A+B", help="mlp, image, physical, or a sum (default: mlp+image)")
+    model.add_argument(
+        "--scaling",
+        metavar="A+B",
+        help="mlp, layers (an mlp with a layer for each image), image, detector, physical, or a sum of them (default: "
+        "layers+image, or mlp+image where images have few observations)",
+    )
     model.add_argument("--scale-posterior", choices=SCALE_POSTERIORS, default="delta", help="q(Σ)")
     model.add_argument("--width", type=int, default=32, metavar="N", help="of the scaling network")
     model.add_argument("--depth", type=int, default=3, metavar="N", help="of the scaling network, in residual blocks")

@@ -9,9 +9,10 @@ from vimerge import likelihoods, priors, surrogates
 from vimerge.priors.wilson import FALLOFFS
 from vimerge.reflections import JoinedASU
 from vimerge.reflections.errors import OptionError
+from vimerge.reflections.metadata import detector_position
 from vimerge.reflections.reference import reference_amplitudes
 from vimerge.reflections.relations import dataset_parents
-from vimerge.scaling import MLP, ImageScale, Sum, physical
+from vimerge.scaling import MLP, Detector, ImageLayers, ImageScale, Sum, physical
 
 SURROGATES = {
     "french-wilson": surrogates.FrenchWilson,
@@ -35,6 +36,10 @@ ERROR_MODELS = {
     "xds": likelihoods.XDS,
     "neural": likelihoods.Neural,
 }
+# So many observations of an image for each weight of a layer of its own: with fewer the layers follow the noise.
+ENOUGH_FOR_LAYERS = 15
+# Of the detector: finer than what a network of the position follows.
+NODES = 40
 ERRORS_PER = ("dataset", "file", "image")
 
 
@@ -78,17 +83,32 @@ def make_scaling(reflections, names, *, width, depth, posterior):
     keys = reflections.metadata_keys
     makers = {
         "mlp": lambda: MLP(keys, width=width, depth=depth, posterior=posterior),
+        "layers": lambda: ImageLayers(keys, reflections.n_images, width=width, depth=depth, posterior=posterior),
         "image": lambda: ImageScale(keys, reflections.n_images, posterior=posterior),
+        "detector": lambda: Detector(keys, _position(keys), NODES, posterior=posterior),
         "physical": lambda: physical(reflections, posterior=posterior),
     }
-    if names is None:
-        names = "mlp+image" if "dHKL" in keys and reflections.n_images > 1 else "mlp"
-    parts = names.split("+")
+    parts = (names or _default_scaling(reflections, width)).split("+")
     for name in parts:
         if name not in makers:
             raise ValueError(f"There is no scaling model {name!r}; there are: {', '.join(makers)}, joined by '+'.")
     made = [makers[name]() for name in parts]
     return made[0] if len(made) == 1 else Sum(made)
+
+
+def _default_scaling(reflections, width):
+    """The names of the scaling model that suits the data."""
+    number = reflections.n_images
+    if number < 2 or "dHKL" not in reflections.metadata_keys:
+        return "mlp"
+    return "layers+image" if len(reflections) >= ENOUGH_FOR_LAYERS * (width + 1) * number else "mlp+image"
+
+
+def _position(keys):
+    position = detector_position(keys)
+    if position is None:
+        raise ValueError("The scaling model 'detector' needs the metadata XDET and YDET, or X and Y.")
+    return position
 
 
 def make_prior(

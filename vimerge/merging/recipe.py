@@ -98,9 +98,11 @@ def make_model(
         `vimerge.merging.choose_shared_errors`; "auto" is that of most evidence, which `train` chooses, or 0 without an
         error model.
     scaling : str, optional
-        The scaling model: "mlp", "image" or "physical", or several of them joined by "+", whose logarithms add up. By
-        default "mlp+image", a network and a scale and B factor for each image, or "mlp" if there is one image or no
-        dHKL among the metadata.
+        The scaling model: "mlp", "layers", "image", "detector" or "physical", or several of them joined by "+", whose
+        logarithms add up. By default "layers+image", a network whose last layer differs from image to image and a scale
+        and B factor for each image; "mlp+image", without such layers, if images have fewer than 15 observations for
+        each of the `width` + 1 weights of a layer; "mlp" if there is one image or no dHKL among the metadata.
+        "detector" is the response of the detector, finer than a network follows it.
     scale_posterior : {"delta", "log-normal", "gamma", "folded-normal"}
         The family of q(Σ).
     width, depth : int

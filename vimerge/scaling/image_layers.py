@@ -8,15 +8,18 @@ from vimerge.scaling.mlp import MLP
 from vimerge.scaling.restraint import Restraint, check_sd, normal
 from vimerge.scaling.scale_and_b import check_rows
 
+TINY = 1e-12
+
 
 @keras.saving.register_keras_serializable(package="vimerge.scaling")
 class ImageLayers(MLP):
     """An MLP whose last layer differs from image to image.
 
-        log Σ = w·x + v_img·x + b_img + log(mean scale)
+        log Σ = w·x + v_img·x/|x| + b_img + log(mean scale)
 
     with x the last hidden layer of the network, shared by all images. The deviations v and b of each image start at
-    zero and have normal priors of mean zero, so that an image of few observations is scaled as the others are.
+    zero and have normal priors of mean zero, so that an image of few observations is scaled as the others are. They are
+    `width` + 1 numbers for each image, which take some hundreds of observations to tell.
 
     Parameters
     ----------
@@ -25,7 +28,8 @@ class ImageLayers(MLP):
     n_images : int
         `reflections.n_images`, or more.
     image_sd : float
-        Standard deviation under the prior of b_img, and of v_img·x for an x whose elements are of size one.
+        Standard deviation under the prior of b_img and of v_img·x/|x|: by how much, in units of log Σ, an image departs
+        from what the metadata tell of all.
     **kwargs
         Arguments of `MLP`.
 
@@ -35,7 +39,7 @@ class ImageLayers(MLP):
         If a size is impossible or image_sd is not positive.
     """
 
-    def __init__(self, metadata_keys, n_images, image_sd=0.5, **kwargs):
+    def __init__(self, metadata_keys, n_images, image_sd=0.3, **kwargs):
         super().__init__(metadata_keys, **kwargs)
         self.n_images = check_rows("n_images", n_images)
         self.image_sd = check_sd("image_sd", image_sd)
@@ -48,8 +52,7 @@ class ImageLayers(MLP):
         )
 
     def _penalty(self, weight):
-        v, b = weight[:, :-1], weight[:, -1]
-        return normal(v, self.image_sd / self.width**0.5) + normal(b, self.image_sd)
+        return normal(weight, self.image_sd)
 
     def _check(self, reflections):
         count_images(reflections, self.n_images, "ImageLayers")
@@ -60,7 +63,9 @@ class ImageLayers(MLP):
 
     def _output(self, x, batch):
         image = tf.gather(tf.convert_to_tensor(self._layers_of_images), batch["image_id"])
-        deviation = tf.reduce_sum(image[:, :-1] * x, axis=1, keepdims=True) + image[:, -1:]
+        # Of unit length, or the shared network would grow to let images depart further than their prior says.
+        unit = x * tf.math.rsqrt(tf.reduce_sum(tf.square(x), axis=1, keepdims=True) + TINY)
+        deviation = tf.reduce_sum(image[:, :-1] * unit, axis=1, keepdims=True) + image[:, -1:]
         # It is of the log scale only, the first of the posterior's parameters.
         return super()._output(x, batch) + tf.pad(deviation, [[0, 0], [0, self.posterior.n_parameters - 1]])
 
