@@ -48,6 +48,19 @@ def test_a_difference_has_a_map_whose_peaks_are_at_the_atoms_that_moved(folder, 
     assert {"difference.mtz", "peaks.csv", "difference.ccp4", "log.txt"} == {path.name for path in again.iterdir()}
 
 
+def test_errors_that_are_shared_tie_amplitudes_that_are_independent(folder, tmp_path):
+    options = ["--shared-errors=0.8", "--half-datasets=0", "--phases", str(folder / "x_off.pdb"), "--dmin=3"]
+    assert main(["difference", *files(folder), *FAST, *options, "-o", str(tmp_path)]) == 0
+    table = rs.read_mtz(str(tmp_path / "difference.mtz"))
+    apart = np.hypot(table["SIGF_off"], table["SIGF_on"] * table["SCALE_on"])
+    both = (table["N_off"] > 1) & (table["N_on"] > 1)
+    # What is shared goes out of the difference; of amplitudes that are correlated a priori far more would.
+    assert 0.5 < np.median((table["SIGDF"] / apart)[both]) < 0.98
+    assert "weighted by shrinkage" in (tmp_path / "log.txt").read_text()
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["options"]["modelling"]["correlate"] == {"on": ["off", 0.0]}
+
+
 def test_a_sweep_merges_with_what_held_out_observations_choose(folder, tmp_path):
     options = ["--correlate=on~off=0.5,0.99", "--shared-errors=0", "--dmin=3"]
     options += ["--test-fraction=0.2", "--half-datasets=0"]

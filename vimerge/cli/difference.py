@@ -23,7 +23,9 @@ def add_arguments(parser):
     )
     maps.add_argument("--phases", metavar="FILE", help="a model (PDB, mmCIF) or a merged MTZ with phases, for a map")
     maps.add_argument("--model", metavar="FILE", help="atoms to name peaks by (default: that of the phases)")
-    maps.add_argument("--weights", choices=WEIGHTS, help="default: shrinkage, but q where the prior ties the data sets")
+    maps.add_argument(
+        "--weights", choices=WEIGHTS, help="default: shrinkage, but q where the prior correlates the data sets"
+    )
     maps.add_argument("--around", nargs="+", metavar="RESIDUE", help="residues to look around, such as HC4 A/69")
     maps.add_argument("--peaks", type=int, default=20, metavar="N", help="peaks, and holes, to list")
     maps.add_argument("--ccp4", action="store_true", help="write the map too")
@@ -56,7 +58,11 @@ def _of_merged_files(arguments, names):
 
 def _of_unmerged_files(arguments, names):
     arguments.separate = not arguments.dataset
-    tables, tied = [], bool(arguments.correlate)
+    if _errors_can_be_shared(arguments):
+        # Amplitudes that are independent a priori; what the data sets share ties their posteriors.
+        arguments.correlate = [(names[1], (names[0], (0.0,)))]
+    tied = any(values != (0.0,) for _, (_, values) in arguments.correlate)
+    tables = []
 
     def compare(model, train, _):
         from vimerge.merging.differences import differences
@@ -74,6 +80,13 @@ def _of_unmerged_files(arguments, names):
     )
 
 
+def _errors_can_be_shared(arguments):
+    """Whether a joint posterior is to be had without a prior that correlates the amplitudes."""
+    other_prior = arguments.correlate or arguments.reference or arguments.friedel_correlation is not None
+    with_errors = arguments.error_model != "none" and arguments.shared_errors != 0
+    return with_errors and not other_prior and not arguments.correct_moments
+
+
 def _write(table, folder, arguments, tied):
     """Scale, weight and phase the differences, write them and look for peaks; the paths written."""
     from vimerge.reflections.writing import write_together
@@ -86,7 +99,7 @@ def _write(table, folder, arguments, tied):
     if arguments.phases is None:
         write_together({path: table.write_mtz})
         return [path]
-    # Means of a posterior that ties both data sets are shrunk towards each other already.
+    # Means of a posterior whose prior correlates both data sets are shrunk towards each other already.
     weights = arguments.weights or ("q" if tied else "shrinkage")
     coefficients = difference_coefficients(table, phases(table, arguments.phases), weights=weights)
     new = [name for name in coefficients.columns if name not in table.columns]
