@@ -91,7 +91,7 @@ def test_the_restraint_is_a_prior_density_per_observation(make, data):
     if make is scaling.ImageLayers:
         np.testing.assert_allclose(model.losses[0], before / len(data), rtol=1e-5)
         w = weight.numpy()
-        expected = (w**2).sum() / (2 * 0.3**2)
+        expected = (w**2).sum() / (2 * 0.1**2)
     else:
         k, b = (np.array(model.parameters()[name]) for name in ("k", "B"))
         expected = ((k - k.mean()) ** 2).sum() / (2 * 0.5**2) + ((b - b.mean()) ** 2).sum() / (2 * 5.0**2)
@@ -122,6 +122,25 @@ def test_layers_of_images_follow_what_differs_between_images(measured, train):
         model.adapt(data)
     assert train(shared, data, target) > 0.5
     assert train(apart, data, target, steps=400, sd=0.1) < 0.05
+
+
+def test_how_far_images_depart_has_the_spread_of_the_prior_whatever_the_network(data):
+    model = scaling.ImageLayers(data.metadata_keys, IMAGES, width=16, depth=1, image_sd=0.1)
+    model.adapt(data)
+    batch = next(iter(data.dataset(shuffle=False)))
+    rng, shared = np.random.default_rng(0), model(batch).numpy()
+    network = [w for w in model.trainable_variables if w.regularizer is None and "last" not in w.path]
+    layers = next(w for w in model.trainable_variables if w.regularizer is not None)
+    departures = []
+    for size in (1.0, 30.0):
+        for weight in network:
+            weight.assign(size * weight)
+        for _ in range(40):
+            layers.assign(rng.normal(0.0, 0.1, layers.shape))
+            departures.append(np.log(model(batch) / shared))
+    # Of v·x/|x| and of b together.
+    spread = np.std(departures, axis=1).reshape(2, 40).mean(axis=1)
+    np.testing.assert_allclose(spread, 0.1 * np.sqrt(2), rtol=0.1)
 
 
 @pytest.mark.parametrize("make", [scaling.ImageScale, scaling.ImageLayers], ids=lambda c: c.__name__)

@@ -8,7 +8,7 @@ from vimerge.scaling.mlp import MLP
 from vimerge.scaling.restraint import Restraint, check_sd, normal
 from vimerge.scaling.scale_and_b import check_rows
 
-TINY = 1e-12
+TINY = 1e-4  # beside |x|², so that no gradient is large where x vanishes
 
 
 @keras.saving.register_keras_serializable(package="vimerge.scaling")
@@ -39,7 +39,7 @@ class ImageLayers(MLP):
         If a size is impossible or image_sd is not positive.
     """
 
-    def __init__(self, metadata_keys, n_images, image_sd=0.3, **kwargs):
+    def __init__(self, metadata_keys, n_images, image_sd=0.1, **kwargs):
         super().__init__(metadata_keys, **kwargs)
         self.n_images = check_rows("n_images", n_images)
         self.image_sd = check_sd("image_sd", image_sd)
