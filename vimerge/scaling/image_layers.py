@@ -64,8 +64,9 @@ class ImageLayers(MLP):
     def _output(self, x, batch):
         image = tf.gather(tf.convert_to_tensor(self._layers_of_images), batch["image_id"])
         # Of unit length, or the shared network would grow to let images depart further than their prior says.
-        unit = x * tf.math.rsqrt(tf.reduce_sum(tf.square(x), axis=1, keepdims=True) + TINY)
-        deviation = tf.reduce_sum(image[:, :-1] * unit, axis=1, keepdims=True) + image[:, -1:]
+        length2 = tf.reduce_sum(tf.square(x), axis=1, keepdims=True)
+        unit = x * tf.math.rsqrt(length2 + TINY)
+        deviation = tf.reduce_sum(image * tf.concat([unit, tf.ones_like(length2)], 1), axis=1, keepdims=True)
         # It is of the log scale only, the first of the posterior's parameters.
         return super()._output(x, batch) + tf.pad(deviation, [[0, 0], [0, self.posterior.n_parameters - 1]])
 
